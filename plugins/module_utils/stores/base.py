@@ -1,0 +1,177 @@
+# Copyright: (c) 2026, Tutor Ops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one protocol that every store's driver speaks.
+
+A store has two ends, C(local) (the container that Tutor runs) and C(cluster) (what takes its place), and a door, the
+edge, whose durable pointer names the end that serves. At rest the end that the pointer names is open, and the other
+one is closed and follows it. Every flip, rollback and recovery is a way into that state (see cutover.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Callable, Protocol
+
+LOCAL = "local"
+CLUSTER = "cluster"
+
+#: Receives what a stage is doing: a phase name and figures such as ``bytes_done``, ``bytes_total``, ``rate``.
+Progress = Callable[[str, "dict[str, Any]"], None]
+
+
+class StoreError(Exception):
+    """A stage cannot go on; the message is one sentence for the operator: what, where, why, cure."""
+
+
+class Unreachable(StoreError):
+    """A server did not answer in time; nothing can be concluded about its state."""
+
+
+class NotCaughtUp(StoreError):
+    """The target has not applied the given position within the time allowed."""
+
+
+class Busy(StoreError):
+    """Work in flight did not end within the time allowed; the flip is postponed and nothing has changed."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """A client session on an end, as the engine reports it."""
+
+    account: str
+    address: str
+    idle_seconds: float
+    in_transaction: bool
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of a plan. ``id`` is stable; ``blocks`` stops ``offload`` before it changes anything."""
+
+    id: str
+    severity: str  # "info", "warning" or "blocker"
+    subject: str
+    message: str
+    cure: str = ""
+
+    @property
+    def blocks(self) -> bool:
+        return self.severity == "blocker"
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A place where the ends hold different content."""
+
+    where: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The outcome of a comparison by content at one point in time."""
+
+    position: str
+    items: int
+    rows: int
+    bytes: int
+    seconds: float
+    differences: list[Difference] = field(default_factory=list)
+
+    @property
+    def equal(self) -> bool:
+        return not self.differences
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "equal": self.equal}
+
+
+class End(Protocol):
+    """One side of a store. Every method is idempotent and raises StoreError (or a subclass) on failure.
+
+    Times are seconds. A call must return or raise within its time limit; those without one are bounded by the
+    driver's own connection time-outs (a few seconds).
+    """
+
+    name: str
+
+    def closed(self) -> bool:
+        """Whether the end refuses writes from every client, and would still do so after its own restart."""
+
+    def close(self, timeout: float) -> None:
+        """Fence the end durably. After it returned no commit by a client can succeed."""
+
+    def open(self) -> None:
+        """Take writes, and go on doing so after a restart or a failover of the end."""
+
+    def position(self) -> str:
+        """What the end has committed; final once it is closed."""
+
+    def reach(self, position: str, timeout: float) -> None:
+        """Wait until the end has everything up to ``position``; raise NotCaughtUp otherwise."""
+
+    def sessions(self) -> list[Session]:
+        """The client sessions on the end, without replication's and the collection's own."""
+
+    def follow(self, other: End) -> None:
+        """Replicate from ``other`` from where this end stands, and stay closed to clients."""
+
+    def unfollow(self) -> None:
+        """Stop replicating from the other end."""
+
+
+class Door(Protocol):
+    """What stands between the clients and the ends of one store."""
+
+    def pointer(self) -> str:
+        """The end that serves, read from the disk."""
+
+    def decide(self, end: str) -> None:
+        """Write the pointer and fsync it: the one commit point of a flip."""
+
+    def hold(self) -> None:
+        """Let new work wait. It ends by itself when its owner dies or restarts."""
+
+    def release(self) -> None:
+        """End a hold; harmless without one."""
+
+    def connections(self) -> int:
+        """How many connections pass through the door now."""
+
+    def drop(self) -> None:
+        """Close the connections that pass through the door."""
+
+    def point(self, end: str) -> None:
+        """Send new connections to ``end``, and wait until the door sees its server as up."""
+
+
+class Store(Protocol):
+    """A store's whole journey, driven on the app server."""
+
+    name: str
+    local: End
+    cluster: End
+    door: Door
+
+    def plan(self) -> list[Finding]:
+        """Read both ends and tell what would happen and what blocks it. Changes nothing."""
+
+    def follow(self, progress: Progress) -> dict[str, Any]:
+        """Seed the cluster from the local end if it was not, and leave it closed and following."""
+
+    def compare(self, progress: Progress) -> Comparison:
+        """Prove that the ends hold the same content at one point in time."""
+
+    def ready(self) -> None:
+        """Raise StoreError with the reason when a flip must not be tried now."""
+
+    def commit(self) -> None:
+        """End the way back: the local end no longer follows and stays closed."""
+
+    def status(self) -> dict[str, Any]:
+        """What an operator wants to see: stage, pointer, members and roles, lag, last comparison, next steps."""

@@ -142,6 +142,11 @@ class Tutor:
             self._plugins_root = self.run("plugins", "printroot").lines[-1].strip()
         return Path(self._plugins_root)
 
+    def give(self, path: Path) -> None:
+        """Give a file or folder that root has just made to the owner of the root."""
+        if os.geteuid() == 0:
+            os.chown(path, self.owner.uid, self.owner.gid, follow_symlinks=False)
+
     def on_copy(self, root: Path, plugins_root: Path | None) -> Tutor:
         """Make a twin that drives another root with the same executable and owner."""
         twin = copy.copy(self)
@@ -233,8 +238,8 @@ class Tutor:
         """Give the value in force: the user's, or Tutor's or a plugin's default."""
         return self.values([key])[key]
 
-    def values(self, keys: Iterable[str]) -> dict[str, Any]:
-        """Give several values in force, with their types."""
+    def values(self, keys: Iterable[str], missing_ok: bool = False) -> dict[str, Any]:
+        """Give several values in force, with their types; unknown settings are an error or left out."""
         wanted = list(keys)
         with self.locked():
             user = self.user_config()
@@ -242,7 +247,12 @@ class Tutor:
             missing = [key for key in wanted if key not in found]
             if missing:
                 found.update(self._effective(missing))
-        return {key: found[key] for key in wanted}
+        for key in wanted:
+            if key not in found and not missing_ok:
+                raise TutorError(
+                    f"Tutor {self.version} knows no setting {key}; check its name and the enabled plugins."
+                )
+        return {key: found[key] for key in wanted if key in found}
 
     def _effective(self, keys: list[str]) -> dict[str, Any]:
         answer = None
@@ -251,12 +261,11 @@ class Tutor:
             argv = [interpreter, "-c", READER, str(self.root), *keys]
             answer = parse_answer(run_as(self.owner, argv, self._environment(self.root), self.root, timeout=120))
         if answer is None:
-            return {key: from_printed(self.run("config", "printvalue", key).stdout) for key in keys}
-        for key in keys:
-            if key not in answer:
-                raise TutorError(
-                    f"Tutor {self.version} knows no setting {key}; check its name and the enabled plugins."
-                )
+            printed = {key: self.run("config", "printvalue", key, check=False) for key in keys}
+            for key, result in printed.items():
+                if result.rc != 0 and "Missing configuration value: " not in result.stderr:
+                    raise TutorError(self._failure(("config", "printvalue", key), result))
+            answer = {key: from_printed(result.stdout) for key, result in printed.items() if result.rc == 0}
         return answer
 
     def save(self) -> Result:

@@ -15,13 +15,13 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from .tutor import CONFIG_NAME, Tutor, TutorError
-from .tutor_config_file import back_up, same, write_atomic
+from .tutor_config_file import ConfigChange, back_up, same, write_atomic
 
 _PLUGIN_SUFFIXES = (".py", ".yml", ".yaml")
 
@@ -35,7 +35,8 @@ class Outcome:
     env_changed: list[str]
     plugins_changed: list[str]
     backup: str | None = None
-    warnings: list[str] = field(default_factory=list)
+    closed: bool = False
+    """Whether config.yml was, or would be, made unreadable for other users."""
 
     @property
     def config_changed(self) -> bool:
@@ -45,7 +46,7 @@ class Outcome:
     @property
     def changed(self) -> bool:
         """Say whether settings, rendered files or plugin files differ."""
-        return self.config_changed or bool(self.env_changed) or bool(self.plugins_changed)
+        return self.config_changed or bool(self.env_changed) or bool(self.plugins_changed) or self.closed
 
 
 class Stage:
@@ -182,7 +183,7 @@ def refuse_other_release(tutor: Tutor) -> None:
         )
 
 
-def change_config(tutor: Tutor, change: Any, *, check_mode: bool, backups: int, hide: bool = False) -> Outcome:
+def change_config(tutor: Tutor, change: ConfigChange, *, check_mode: bool, backups: int, hide: bool = False) -> Outcome:
     """Bring settings to what is wanted; every value is proved to arrive as it was given."""
     change.check()
     with tutor.locked():
@@ -202,10 +203,11 @@ def change_config(tutor: Tutor, change: Any, *, check_mode: bool, backups: int, 
                     )
 
         _refuse_generated(tutor, change.unset, wanted)
+        closing = hide and bool(tutor.config_path.stat().st_mode & 0o007)
         outcome = converge(tutor, act, verify, check_mode=check_mode, backups=backups)
-        if hide and not check_mode:
-            tutor.write_config(outcome.after, hide)
-        return outcome
+        if closing and not check_mode:
+            tutor.write_config(tutor.user_config(), hide)
+        return replace(outcome, closed=closing)
 
 
 def _refuse_generated(tutor: Tutor, names: tuple[str, ...], wanted: dict[str, Any]) -> None:

@@ -1,0 +1,353 @@
+# Copyright: (c) 2026, Tutor Ops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The edge: HAProxy's admin socket, the pointers, and the door of one store made of both."""
+
+from __future__ import annotations
+
+import csv
+import io
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .paths import PATHS, Paths, read_json, sync_directory, write_file
+from .stores.base import CLUSTER, LOCAL, StoreError
+
+ENDS = (LOCAL, CLUSTER)
+#: The server of a backend that takes a connection while no other can: it always refuses, so HAProxy tries again.
+WAITING = "waiting"
+#: What the address of a local server is until the follower has found the container.
+NOWHERE = "0.0.0.0"
+
+
+class EdgeError(StoreError):
+    """The edge refused or did not answer; the message is one sentence for the operator."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A member of a store's cluster."""
+
+    name: str
+    address: str
+    port: int
+
+
+@dataclass(frozen=True)
+class Served:
+    """What the edge serves for one store."""
+
+    name: str
+    port: int
+    service: str
+    service_port: int
+    source_port: int = 0
+    health_port: int = 0
+    maxconn: int = 2000
+    members: tuple[Member, ...] = ()
+
+
+@dataclass(frozen=True)
+class EdgeSettings:
+    """The content of edge.json."""
+
+    address: str
+    compose_project: str
+    stores: Mapping[str, Served] = field(default_factory=dict)
+    client_networks: tuple[str, ...] = ()
+
+    @classmethod
+    def from_dict(cls, given: Mapping[str, Any]) -> EdgeSettings:
+        """Read what edge.json holds."""
+        stores = {}
+        for name, one in given["stores"].items():
+            members = tuple(Member(each["name"], each["address"], int(each["port"])) for each in one.get("members", []))
+            numbers = {
+                key: int(one[key])
+                for key in ("port", "service_port", "source_port", "health_port", "maxconn")
+                if one.get(key) is not None
+            }
+            stores[name] = Served(name=name, service=one["service"], members=members, **numbers)
+        return cls(
+            address=given["address"],
+            compose_project=given["compose_project"],
+            stores=stores,
+            client_networks=tuple(given.get("client_networks", ())),
+        )
+
+    @classmethod
+    def load(cls, paths: Paths = PATHS) -> EdgeSettings:
+        """Read edge.json."""
+        found = read_json(paths.edge)
+        if found is None:
+            raise EdgeError(f"{paths.edge} is missing on the app server: run offload.yml, which sets up the edge")
+        return cls.from_dict(found)
+
+    def store(self, name: str) -> Served:
+        """What is served for a store."""
+        if name not in self.stores:
+            raise EdgeError(f"the edge serves no store '{name}', only {', '.join(sorted(self.stores)) or 'none'}")
+        return self.stores[name]
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server of a backend as HAProxy sees it now."""
+
+    backend: str
+    name: str
+    address: str
+    port: int
+    maintenance: bool
+    up: bool
+
+
+class Edge:
+    """HAProxy's admin socket. Every call raises EdgeError when HAProxy refuses, or does not answer in time."""
+
+    def __init__(self, path: Path = PATHS.socket, timeout: float = 2.0) -> None:
+        self._path = path
+        self._timeout = timeout
+
+    def command(self, *lines: str) -> str:
+        """Send commands in one connection, and return what they print."""
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as channel:
+                channel.settimeout(self._timeout)
+                channel.connect(str(self._path))
+                channel.sendall((";".join(lines) + "\n").encode())
+                parts = []
+                while part := channel.recv(65536):
+                    parts.append(part)
+        except OSError as problem:
+            raise EdgeError(
+                f"the edge does not answer on {self._path} ({problem}): see `systemctl status tutorops-edge`"
+            ) from problem
+        return b"".join(parts).decode()
+
+    def tell(self, line: str, *accepted: str) -> str:
+        """Send a command that prints nothing, or something that begins with ``accepted``, when it works."""
+        answer = self.command(line).strip()
+        if answer and not answer.startswith(accepted or ("\0",)):
+            raise EdgeError(f"the edge refused '{line}': {answer.splitlines()[0]}")
+        return answer
+
+    def process(self) -> str:
+        """What tells one HAProxy process from the next one."""
+        found = dict(line.split(": ", 1) for line in self.command("show info").splitlines() if ": " in line)
+        return f"{found.get('Pid', '')} {found.get('Start_time_sec', '')}"
+
+    def limit(self, frontend: str, connections: int) -> None:
+        """Accept so many connections; 0 lets new ones wait in the listen queue."""
+        self.tell(f"set maxconn frontend {frontend} {connections}")
+
+    def frontend(self, name: str) -> dict[str, str]:
+        """The statistics of a frontend."""
+        for row in self._statistics(f"show stat {name} 1 -1"):
+            if row.get("svname") == "FRONTEND":
+                return row
+        raise EdgeError(f"the edge has no frontend '{name}': run offload.yml, which writes its configuration")
+
+    def held(self, frontend: str) -> bool:
+        """Whether new connections wait."""
+        return self.frontend(frontend).get("slim") == "0"
+
+    def servers(self, *backends: str) -> list[Server]:
+        """The servers of some backends, or of all."""
+        states = {}
+        for line in self.command("show servers state").splitlines():
+            words = line.split()
+            # be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state ... srv_port (19th)
+            if len(words) >= 19 and not line.startswith("#"):
+                states[words[1], words[3]] = Server(
+                    backend=words[1],
+                    name=words[3],
+                    address="" if words[4] in ("-", NOWHERE) else words[4],
+                    port=int(words[18]),
+                    maintenance=int(words[6]) != 0,
+                    up=int(words[5]) > 0,
+                )
+        return [one for one in states.values() if not backends or one.backend in backends]
+
+    def set_address(self, backend: str, server: str, address: str, port: int) -> None:
+        """Move a server; connections that it has go on."""
+        line = f"set server {backend}/{server} addr {address} port {port}"
+        self.tell(line, "IP changed", "port changed", "no need to change", "nothing changed")
+
+    def set_state(self, backend: str, server: str, state: str) -> None:
+        """Make a server ``ready``, or put it in ``maint`` or ``drain``."""
+        self.tell(f"set server {backend}/{server} state {state}")
+
+    def set_health(self, backend: str, server: str, health: str) -> None:
+        """Take a server as ``up`` or ``down`` until its next check says otherwise."""
+        self.tell(f"set server {backend}/{server} health {health}")
+
+    def shutdown(self, backend: str, server: str) -> None:
+        """Close the connections of a server."""
+        self.tell(f"shutdown sessions server {backend}/{server}")
+
+    def set_map(self, path: Path, key: str, value: str) -> None:
+        """Change an entry of a map in memory."""
+        self.tell(f"set map {path} {key} {value}")
+
+    def entries(self, path: Path) -> list[str]:
+        """The entries of an ACL file in memory."""
+        return [line.split(" ", 1)[1].strip() for line in self.command(f"show acl {path}").splitlines() if " " in line]
+
+    def add_entry(self, path: Path, entry: str) -> None:
+        """Add an entry to an ACL in memory."""
+        self.tell(f"add acl {path} {entry}")
+
+    def delete_entry(self, path: Path, entry: str) -> None:
+        """Delete an entry of an ACL in memory."""
+        self.tell(f"del acl {path} {entry}")
+
+    def _statistics(self, line: str) -> list[dict[str, str]]:
+        text = self.command(line)
+        return list(csv.DictReader(io.StringIO(text.lstrip("# ").strip() + "\n")))
+
+
+def read_pointer(path: Path, store: str) -> str:
+    """The end that a pointer file names."""
+    try:
+        words = path.read_text(encoding="utf-8").split()
+    except OSError as problem:
+        raise EdgeError(
+            f"the pointer {path} cannot be read on the app server ({problem}): it tells which end serves, "
+            "restore it before anything else"
+        ) from problem
+    if len(words) != 2 or words[0] != store or words[1] not in ENDS:
+        raise EdgeError(f"the pointer {path} holds '{' '.join(words)}' instead of '{store} local' or '{store} cluster'")
+    return words[1]
+
+
+def write_pointer(path: Path, store: str, end: str) -> None:
+    """Name an end, for good: when this returns the pointer is on the disk."""
+    if end not in ENDS:
+        raise EdgeError(f"an end is called local or cluster, not '{end}'")
+    try:
+        write_file(path, f"{store} {end}\n", mode=0o644, durable=True)
+        sync_directory(path.parent)
+    except OSError as problem:
+        raise EdgeError(f"the pointer {path} cannot be written on the app server: {problem}") from problem
+
+
+#: Tells the name of the member that takes writes now, or None.
+FindPrimary = Callable[[Served], "str | None"]
+
+
+class StoreDoor:
+    """What stands between the clients and the ends of one store (see stores.base.Door)."""
+
+    def __init__(
+        self,
+        served: Served,
+        edge: Edge,
+        pointer_path: Path,
+        find_primary: FindPrimary | None = None,
+        point_seconds: float = 5.0,
+        clock: Callable[[], float] = time.monotonic,
+        wait: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.served = served
+        self._edge = edge
+        self._path = pointer_path
+        self._find_primary = find_primary or ask_primary
+        self._point_seconds = point_seconds
+        self._clock = clock
+        self._wait = wait
+
+    @classmethod
+    def open(cls, store: str, paths: Paths = PATHS) -> StoreDoor:
+        """The door of a store on this app server."""
+        return cls(EdgeSettings.load(paths).store(store), Edge(paths.socket), paths.pointer(store))
+
+    def pointer(self) -> str:
+        """The end that serves, read from the disk."""
+        return read_pointer(self._path, self.served.name)
+
+    def decide(self, end: str) -> None:
+        """Write the pointer and fsync it: the one commit point of a flip."""
+        write_pointer(self._path, self.served.name, end)
+
+    def hold(self) -> None:
+        """Let new connections wait."""
+        self._edge.limit(self.served.name, 0)
+
+    def release(self) -> None:
+        """End a hold; harmless without one."""
+        self._edge.limit(self.served.name, self.served.maxconn)
+
+    def connections(self) -> int:
+        """How many connections pass through the door now."""
+        return int(self._edge.frontend(self.served.name)["scur"])
+
+    def drop(self) -> None:
+        """Close the connections that pass through the door."""
+        for one in self._edge.servers(*(self._backend(end) for end in ENDS)):
+            self._edge.shutdown(one.backend, one.name)
+
+    def point(self, end: str) -> None:
+        """Send new connections to ``end``, and wait until the door sees its server as up."""
+        self._edge.set_map(self._path, self.served.name, end)
+        ends = self._clock() + self._point_seconds
+        while not (self._use_local() if end == LOCAL else self._use_cluster()):
+            if self._clock() >= ends:
+                raise EdgeError(
+                    f"the edge sees no usable server of the {end} end of store {self.served.name} after "
+                    f"{self._point_seconds:.0f} s: see `tutorops status` on the app server"
+                )
+            self._wait(0.02)
+
+    def _use_local(self) -> bool:
+        backend = self._backend(LOCAL)
+        found = next((one for one in self._edge.servers(backend) if one.name == LOCAL), None)
+        if found is None or not found.address:
+            return False
+        if found.maintenance:
+            self._edge.set_state(backend, LOCAL, "ready")
+            return False
+        return found.up
+
+    def _use_cluster(self) -> bool:
+        backend = self._backend(CLUSTER)
+        primary = self._find_primary(self.served)
+        if primary is None:
+            return False
+        found = {one.name: one for one in self._edge.servers(backend)}
+        if primary not in found:
+            return False
+        if found[primary].up:
+            return True
+        self._edge.set_health(backend, primary, "up")
+        return False
+
+    def _backend(self, end: str) -> str:
+        return f"{self.served.name}_{end}"
+
+
+def ask_primary(served: Served, timeout: float = 1.0) -> str | None:
+    """Ask every member's health endpoint at once which one takes writes."""
+
+    def takes_writes(member: Member) -> bool:
+        try:
+            with urllib.request.urlopen(
+                f"http://{member.address}:{served.health_port}/primary", timeout=timeout
+            ) as answer:
+                return bool(answer.status == 200)
+        except (OSError, urllib.error.URLError, ValueError):
+            return False
+
+    if not served.members:
+        return None
+    with ThreadPoolExecutor(len(served.members)) as pool:
+        answers = list(pool.map(takes_writes, served.members))
+    found: Iterable[str] = (member.name for member, yes in zip(served.members, answers) if yes)
+    return next(iter(found), None)

@@ -17,9 +17,23 @@ from typing import Any, NamedTuple
 from .tutor_config_file import dump, parse, same, write_atomic
 from .tutor_containers import Container, parse_inspect
 from .tutor_errors import TutorError
-from .tutor_process import Owner, Result, environment_for, find_binary, root_lock, run_as, wait_until
+from .tutor_process import (
+    Owner,
+    Result,
+    environment_for,
+    find_binary,
+    root_lock,
+    run_as,
+    wait_until,
+)
 from .tutor_secrets import Masker, secret_values
-from .tutor_values import READER, from_printed, has_template, interpreter_of, parse_answer
+from .tutor_values import (
+    READER,
+    from_printed,
+    has_template,
+    interpreter_of,
+    parse_answer,
+)
 
 __all__ = ["Container", "Owner", "Result", "Tutor", "TutorError", "Version"]
 
@@ -175,9 +189,13 @@ class Tutor:
 
     def _failure(self, args: tuple[str, ...], result: Result) -> str:
         noise = ("You are running Tutor as root", "Failed to enable plugin")
-        lines = [line.strip() for line in result.stderr.splitlines() if line.strip()]
-        lines = [line for line in lines if not any(words in line for words in noise)]
-        reason = " ".join(lines[-3:]) or "it printed no reason"
+        # A failed external command is printed whole, scripts and passwords included: only its status is of use.
+        text, cut, rest = result.stderr.partition("Error: Command failed with status ")
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        lines = [line for line in lines if not any(words in line for words in noise)][-3:]
+        if cut:
+            lines.append(f"docker ended with status {rest.split(':', 1)[0]}.")
+        reason = " ".join(lines) or "it printed no reason."
         command = " ".join(["tutor", *(argument for argument in args if not argument.startswith("-"))][:4])
         return self.mask(f"`{command}` failed at {self.root} with code {result.rc}: {reason}")
 

@@ -16,7 +16,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,7 @@ class Stage:
         self._give_to_owner()
         self.tutor = real.on_copy(root, self.plugins)
 
-    def __enter__(self) -> Stage:
+    def __enter__(self) -> Stage:  # noqa: PYI034 - Self needs Python 3.11
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -126,7 +126,7 @@ def converge(
     check_mode: bool = False,
     with_plugins: bool = False,
     backups: int = 5,
-    now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Outcome:
     """Try a change on a copy; when it makes a difference and this is no rehearsal, do it for real."""
     refuse_other_release(tutor)

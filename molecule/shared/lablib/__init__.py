@@ -1,0 +1,1 @@
+"""The lab: images, hosts, the prepared platform, and the cache that makes the second start quick."""

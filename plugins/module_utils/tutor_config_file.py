@@ -83,7 +83,7 @@ class ConfigChange:
         for name, items in self.remove.items():
             present = self._list(wanted, name, default)
             kept = [value for value in present if not any(same(item, value) for item in items)]
-            if len(kept) != len(present) or name in before:
+            if len(kept) != len(present) or name in before or name in self.append:
                 wanted[name] = kept
             else:
                 del wanted[name]

@@ -36,10 +36,13 @@ def up(settings: Settings) -> None:
     images(settings)
     catalogue = Catalogue.load(settings)
     hosts.create_network(settings)
-    fresh = hosts.state(settings.app) == "absent"
-    restored = fresh and state.restore(settings, catalogue)
+    ready = state.prepared(settings, catalogue)
+    if not ready:
+        # Nothing there, or what an interrupted run left.
+        hosts.remove_host(settings, settings.app)
+        ready = state.restore(settings, catalogue)
     hosts.start_all(settings, catalogue)
-    if fresh and not restored:
+    if not ready:
         platform.prepare(settings)
         state.save(settings, catalogue)
     with Stopwatch("platform answers"):

@@ -97,6 +97,15 @@ def start_all(settings: Settings, catalogue: Catalogue) -> None:
             wait_booted(host)
 
 
+def remove_host(settings: Settings, host: str) -> None:
+    """Remove one host and its volumes, as far as they exist."""
+    if state(host) != "absent":
+        docker("rm", "--force", "--volumes", host)
+    for volume in volumes(settings, host):
+        if succeeds(["docker", "volume", "inspect", volume]):
+            docker("volume", "rm", volume)
+
+
 def labelled(kind: str, label: str) -> list[str]:
     """Names of the containers, volumes or networks that carry a label."""
     listing = ["container", "ls", "--all"] if kind == "container" else [kind, "ls"]

@@ -94,11 +94,13 @@ class Docker:
         arguments = ["exec", *(["--interactive"] if given is not None else []), container, *command]
         return self._ask(*arguments, given=given, timeout=timeout)
 
-    def events(self, project: str) -> Events:
-        """What happens to the project's containers from now on."""
+    def events(self, project: str, kinds: Iterable[str] = ()) -> Events:
+        """What happens to the project's containers from now on; only some kinds of it, if any are given."""
+        filters = [f"label={PROJECT}={project}", "type=container", *(f"event={kind}" for kind in kinds)]
+        arguments = [part for each in filters for part in ("--filter", each)]
         return Events(
             self._start(
-                [*self._command, "events", "--format", "{{json .}}", "--filter", f"label={PROJECT}={project}"],
+                [*self._command, "events", "--format", "{{json .}}", *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

@@ -17,14 +17,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .paths import PATHS, Paths, read_json, sync_directory, write_file
+from .paths import PATHS, Paths, read_json, sync_file, write_file
 from .stores.base import CLUSTER, LOCAL, StoreError
 
 ENDS = (LOCAL, CLUSTER)
 #: The server of a backend that takes a connection while no other can: it always refuses, so HAProxy tries again.
 WAITING = "waiting"
-#: What the address of a local server is until the follower has found the container.
-NOWHERE = "0.0.0.0"
+#: Where a local server is until the follower has found the container: at a port of this host that nothing listens on.
+NOWHERE = "127.0.0.1"
+NO_PORT = 1
 
 
 class EdgeError(StoreError):
@@ -159,17 +160,21 @@ class Edge:
         """Whether new connections wait."""
         return self.frontend(frontend).get("slim") == "0"
 
+    def state(self) -> str:
+        """The state of all servers, in the form that HAProxy reads when it starts."""
+        return self.command("show servers state").strip() + "\n"
+
     def servers(self, *backends: str) -> list[Server]:
         """The servers of some backends, or of all."""
         states = {}
-        for line in self.command("show servers state").splitlines():
+        for line in self.state().splitlines():
             words = line.split()
             # be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state ... srv_port (19th)
             if len(words) >= 19 and not line.startswith("#"):
                 states[words[1], words[3]] = Server(
                     backend=words[1],
                     name=words[3],
-                    address="" if words[4] in ("-", NOWHERE) else words[4],
+                    address="" if words[4] == "-" or words[18] == str(NO_PORT) else words[4],
                     port=int(words[18]),
                     maintenance=int(words[6]) != 0,
                     up=int(words[5]) > 0,
@@ -196,6 +201,11 @@ class Edge:
     def set_map(self, path: Path, key: str, value: str) -> None:
         """Change an entry of a map in memory."""
         self.tell(f"set map {path} {key} {value}")
+
+    def map_holds(self, path: Path, key: str, value: str) -> bool:
+        """Whether an entry of a map in memory has a value."""
+        rows = (line.split() for line in self.command(f"show map {path}").splitlines())
+        return any(row[1:] == [key, value] for row in rows)
 
     def entries(self, path: Path) -> list[str]:
         """The entries of an ACL file in memory."""
@@ -234,7 +244,6 @@ def write_pointer(path: Path, store: str, end: str) -> None:
         raise EdgeError(f"an end is called local or cluster, not '{end}'")
     try:
         write_file(path, f"{store} {end}\n", mode=0o644, durable=True)
-        sync_directory(path.parent)
     except OSError as problem:
         raise EdgeError(f"the pointer {path} cannot be written on the app server: {problem}") from problem
 
@@ -270,7 +279,11 @@ class StoreDoor:
         return cls(EdgeSettings.load(paths).store(store), Edge(paths.socket), paths.pointer(store))
 
     def pointer(self) -> str:
-        """The end that serves, read from the disk."""
+        """The end that serves, read from the disk; what this returns would also be read after a loss of power."""
+        try:
+            sync_file(self._path)
+        except OSError as problem:
+            raise EdgeError(f"the pointer {self._path} cannot be put on the app server's disk: {problem}") from problem
         return read_pointer(self._path, self.served.name)
 
     def decide(self, end: str) -> None:
@@ -297,6 +310,8 @@ class StoreDoor:
     def point(self, end: str) -> None:
         """Send new connections to ``end``, and wait until the door sees its server as up."""
         self._edge.set_map(self._path, self.served.name, end)
+        if not self._edge.map_holds(self._path, self.served.name, end):
+            raise EdgeError(f"the edge did not take over the pointer of store {self.served.name}: see its journal")
         ends = self._clock() + self._point_seconds
         while not (self._use_local() if end == LOCAL else self._use_cluster()):
             if self._clock() >= ends:

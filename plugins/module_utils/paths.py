@@ -61,6 +61,10 @@ class Paths:
         """The lock that every stage of a store takes."""
         return self.run / f"{store}.lock"
 
+    def request(self, store: str, stage: str) -> Path:
+        """What the controller asks of the next run of a stage."""
+        return self.run / f"{store}.{stage}.request.json"
+
     def progress(self, store: str, stage: str) -> Path:
         """Progress and result of a stage."""
         return self.run / f"{store}.{stage}.json"
@@ -94,6 +98,13 @@ def remove_file(path: Path) -> None:
     path.unlink(missing_ok=True)
     if path.parent.exists():
         sync_directory(path.parent)
+
+
+def sync_file(path: Path) -> None:
+    """Put a file that exists, and its name, on the disk."""
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
+    sync_directory(path.parent)
 
 
 def sync_directory(path: Path) -> None:

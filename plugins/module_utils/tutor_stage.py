@@ -215,14 +215,19 @@ def _refuse_generated(tutor: Tutor, names: tuple[str, ...], wanted: dict[str, An
     present = [name for name in names if name in tutor.user_config()]
     if not present:
         return
-    drawn = []
-    for _attempt in range(2):
-        with Stage(tutor) as stage:
-            stage.tutor.write_config(wanted)
-            stage.tutor.save()
-            drawn.append(stage.tutor.user_config())
-    for name in present:
-        if name in drawn[0] and not same(drawn[0][name], drawn[1].get(name)):
+    first = _saved(tutor, wanted)
+    back = [name for name in present if name in first]
+    second = _saved(tutor, wanted) if back else first
+    for name in back:
+        if not same(first[name], second.get(name)):
             raise TutorError(
                 f"{name} cannot be unset, because Tutor draws a new value for it at every save; set the value you want."
             )
+
+
+def _saved(tutor: Tutor, wanted: dict[str, Any]) -> dict[str, Any]:
+    """Give what Tutor would save for these settings."""
+    with Stage(tutor) as stage:
+        stage.tutor.write_config(wanted)
+        stage.tutor.save()
+        return stage.tutor.user_config()

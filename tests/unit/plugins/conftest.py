@@ -231,7 +231,7 @@ def run_module(capfd: pytest.CaptureFixture[str]) -> Callable[..., dict[str, Any
 
     from ansible.module_utils.testing import patch_module_args
 
-    def run(name: str, check: bool = False, diff: bool = False, **options: Any) -> dict[str, Any]:
+    def run(name: str, /, check: bool = False, diff: bool = False, **options: Any) -> dict[str, Any]:
         module = importlib.import_module(f"ansible_collections.tutorops.scale.plugins.modules.{name}")
         capfd.readouterr()
         arguments = {**options, "_ansible_check_mode": check, "_ansible_diff": diff}

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import ansible_collections
 import pytest
 
 pytestmark = pytest.mark.tutor_cli
@@ -199,12 +201,10 @@ def test_unset_returns_to_the_default_but_never_draws_a_new_password(lab: Any, r
 def test_overrides_in_the_environment_are_not_saved(
     lab: Any, run_module: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_module("tutor_config", **lab.options(set={"MYSQL_HOST": "right"}))
     monkeypatch.setenv("TUTOR_MYSQL_HOST", "wrong")
-    assert run_module("tutor_config", **lab.options(set={"X": 1}))["changed"] is True
+    assert run_module("tutor_config", **lab.options(set={"MYSQL_HOST": "right"}))["changed"] is True
     assert lab.config()["MYSQL_HOST"] == "right"
     assert lab.tutor().value("MYSQL_HOST") == "right"
-    lab.cli("config", "save")
     environment = {**os.environ, "TUTOR_ROOT": str(lab.root)}
     subprocess.run([lab.binary, "config", "save"], env=environment, check=True, capture_output=True)
     assert lab.config()["MYSQL_HOST"] == "wrong", "the trap itself is gone"
@@ -213,17 +213,13 @@ def test_overrides_in_the_environment_are_not_saved(
 def test_no_update_is_lost_when_several_processes_save_at_once(lab22: Any) -> None:
     code = (
         "import sys, ansible_collections\n"
-        "ansible_collections.__path__.insert(0, sys.argv[1])\n"
+        "ansible_collections.__path__ = [sys.argv[1], *ansible_collections.__path__]\n"
         "from ansible_collections.tutorops.scale.plugins.module_utils.tutor import Tutor\n"
         "from ansible_collections.tutorops.scale.plugins.module_utils.tutor_config_file import ConfigChange\n"
         "from ansible_collections.tutorops.scale.plugins.module_utils.tutor_stage import change_config\n"
         "tutor = Tutor(sys.argv[2], sys.argv[3], sys.argv[4])\n"
         "change_config(tutor, ConfigChange(set={sys.argv[5]: 1}), check_mode=False, backups=0)\n"
     )
-    import sys
-
-    import ansible_collections
-
     command = [sys.executable, "-c", code, ansible_collections.__path__[0]]
     command += [str(lab22.root), lab22.binary, str(lab22.plugins)]
     running = [subprocess.Popen([*command, f"K{number}"]) for number in range(4)]

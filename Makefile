@@ -1,0 +1,118 @@
+# `make help` lists the commands. Everything runs from the virtual environment .venv, which `make setup` makes and keeps right.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+PYTHON_BIN := $(VENV)/bin/python
+LAB := $(PYTHON_BIN) molecule/shared/lab.py
+COLLECTION := .ansible/collections/ansible_collections/tutorops/scale
+READY := $(VENV)/.ready
+SCENARIO ?= default
+
+# Cheap phases first; the lab's images are built in the background meanwhile.
+PHASES := static unit sanity engine molecule
+
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.ansible/collections
+export LC_ALL := C.UTF-8
+export NO_COLOR := 1
+# `sudo make` must use one home for Ansible's own files, whatever the environment says.
+unexport ANSIBLE_CONFIG
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+## Preparing ---------------------------------------------------------------------------------------------------------
+
+.PHONY: setup
+setup: $(READY) $(COLLECTION) ## make .venv with the pinned tools, and the link that lets Ansible find this checkout
+
+$(READY): requirements/development.txt
+	python=$$(tools/find_python.sh)
+	[ -x $(PYTHON_BIN) ] || "$$python" -m venv $(VENV)
+	$(PYTHON_BIN) -m pip install --quiet --disable-pip-version-check --requirement requirements/development.txt
+	touch $@
+
+$(COLLECTION):
+	mkdir -p $(@D)
+	ln -sfn ../../../.. $@
+
+## Checking ----------------------------------------------------------------------------------------------------------
+
+.PHONY: test
+test: setup ## everything that CI runs, with what each phase took and one closing line
+	@$(PYTHON_BIN) tools/phases.py --background images --before molecule $(PHASES)
+
+.PHONY: static
+static: lint ansible-lint docs-check package ## all checks that run nothing: the next four
+
+.PHONY: lint
+lint: setup ## ruff, mypy, yamllint, shell syntax, specs against defaults, changelog
+	ruff check
+	ruff format --check
+	mypy
+	tools/mypy_collection.sh
+	yamllint --strict .
+	bash -n $$(git ls-files '*.sh' .ci/run)
+	$(PYTHON_BIN) tools/role_variables.py --check
+	antsibull-changelog lint
+
+.PHONY: ansible-lint
+ansible-lint: setup ## ansible-lint, profile production, offline
+	ansible-lint --offline
+
+.PHONY: docs-check
+docs-check: setup ## module, role and guide documentation is valid
+	antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=self .
+
+.PHONY: package
+package: setup ## build the artefact, install it, and use its playbooks from there
+	$(PYTHON_BIN) tools/package.py
+
+.PHONY: unit
+unit: setup ## unit tests, with the real tutor command line of each supported version
+	$(PYTHON_BIN) -m pytest -q -n 2 tests/unit
+
+.PHONY: sanity
+sanity: setup ## ansible-test sanity
+	$(PYTHON_BIN) tools/sanity.py
+
+.PHONY: engine
+engine: setup ## drivers against real engines
+	if [ -d tests/engine ]; then $(PYTHON_BIN) -m pytest -q tests/engine; fi
+
+.PHONY: molecule
+molecule: setup ## a whole scenario on the lab; SCENARIO=default is the journey of MySQL
+	molecule test --scenario-name $(SCENARIO)
+
+## Showing -----------------------------------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: setup ## the whole product on this machine: a Tutor with traffic, offloaded live; leaves the lab up
+	molecule/shared/demo.sh
+
+.PHONY: lab-up
+lab-up: setup ## bring the lab up: a Tutor and three data hosts (docs/lab.md)
+	$(LAB) up
+
+.PHONY: lab-down
+lab-down: setup ## remove the lab's hosts; images and the prepared platform stay
+	$(LAB) down
+
+.PHONY: lab-clean
+lab-clean: setup ## remove every lab, every image and the cache
+	$(LAB) clean
+
+.PHONY: images
+images: setup
+	$(LAB) images
+
+.PHONY: docs
+docs: setup ## write the READMEs' tables of variables, and the site below build/docs
+	$(PYTHON_BIN) tools/role_variables.py
+	mkdir -p build/docs && chmod og-w build/docs
+	antsibull-docs collection --use-current --cleanup everything --squash-hierarchy --dest-dir build/docs tutorops.scale

@@ -4,8 +4,8 @@
     phases.py static unit sanity
     phases.py --background images --before molecule static unit molecule
 
-The first phase that fails ends the run. A phase that runs pytest counts its tests, any other phase counts as one test; the last line
-of the output is `N passed, N failed` over all of them.
+The first phase that fails ends the run. A phase that runs pytest counts its tests, any other phase counts as one test;
+the last line of the output is `N passed, N failed` over all of them.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import ssl
 from collections.abc import Sequence
 from types import TracebackType
@@ -32,7 +33,8 @@ class Connection:
     """An open connection in autocommit mode; the constructor connects.
 
     Over TCP the session is always encrypted. With ``ca`` the certificate must come from that authority and name the
-    host or IP address that was asked for. ``timeout`` bounds connecting and every single answer.
+    host or IP address that was asked for. ``timeout`` bounds connecting and every single answer. ``via`` is where to
+    connect when ``host`` only names what the certificate has to name.
     """
 
     def __init__(
@@ -44,8 +46,9 @@ class Connection:
         ca: str | None = None,
         unix_socket: str | None = None,
         timeout: float = 10.0,
+        via: tuple[str, int] | None = None,
     ) -> None:
-        self.server = unix_socket or f"{host}:{port}"
+        self.server = unix_socket or "{}:{}".format(*(via or (host, port)))
         self._user = user
         pymysql = _library()
         self._errors = (pymysql.err.Error, OSError)
@@ -62,8 +65,10 @@ class Connection:
                 read_timeout=timeout,
                 write_timeout=timeout,
                 cursorclass=pymysql.cursors.DictCursor,
+                defer_connect=True,
                 **where,
             )
+            self._connection.connect(_reached(via, timeout) if via else None)
         except self._errors as problem:
             raise self._explained(problem) from problem
 
@@ -117,6 +122,12 @@ class Connection:
             # The server quotes the statement, which may hold a password.
             text = "syntax error"
         return MysqlError(f"MySQL at {self.server} refused user '{self._user}': {text} (error {code})", code)
+
+
+def _reached(address: tuple[str, int], timeout: float) -> socket.socket:
+    channel = socket.create_connection(address, timeout)
+    channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return channel
 
 
 def _library() -> Any:

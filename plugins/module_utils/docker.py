@@ -151,8 +151,10 @@ class Events:
     @property
     def stream(self) -> IO[str]:
         """Where the lines come from, for select()."""
-        assert self._process.stdout is not None
-        return self._process.stdout
+        stream = self._process.stdout
+        if stream is None:
+            raise ValueError("the process was started without a pipe for its output")
+        return stream
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         for line in self.stream:

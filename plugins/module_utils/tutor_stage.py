@@ -16,7 +16,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +126,7 @@ def converge(
     check_mode: bool = False,
     with_plugins: bool = False,
     backups: int = 5,
-    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
 ) -> Outcome:
     """Try a change on a copy; when it makes a difference and this is no rehearsal, do it for real."""
     refuse_other_release(tutor)

@@ -50,9 +50,8 @@ options:
     default: 120.0
 attributes:
   check_mode:
-    description:
-      - Compares containers with the rendered definitions. Services that compose would start along, because a named one
-        depends on them, are not predicted.
+    description: Compares containers with the rendered definitions.
+    details: Services that compose would start along, because a named one depends on them, are not predicted.
     support: partial
   diff_mode:
     description: Shows state and identity of the containers that changed.

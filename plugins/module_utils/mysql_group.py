@@ -87,11 +87,10 @@ class Group:
 
     def prepare(self, member: Member) -> bool:
         """Make accounts and the recovery channel on a member outside a group; a member in service is left alone."""
-        if self._look_at(member).in_service:
-            return False
         with self._on(member) as server:
+            if server.look().in_service or server.is_prepared(self.accounts):
+                return False
             server.stop_group()
-            server.forbid_bootstrap()
             server.make_accounts(self.accounts)
             server.set_recovery_account(self.accounts)
         return True
@@ -133,6 +132,20 @@ class Group:
             self.bootstrap(first, closed)
         return self._complete(report) or changed
 
+    def converge(self, way: str, first: Member, progress: Progress | None = None) -> bool:
+        """Complete a group in service; else begin an empty one (``new``), wait to be seeded (``seed``), or neither.
+
+        A group to be seeded is begun by form(); here its members only get their accounts.
+        """
+        states = self._all_reachable("converge the group")
+        if self._serving(states) or way == "new":
+            if not self._serving(states):
+                self._refuse_history(None, states)
+            return self.form(first, closed=False, progress=progress)
+        self._refuse_history(first if way == "seed" else None, states)
+        waiting = [self._by_name[state.name] for state in states if state.blank and way == "seed"]
+        return any([self.prepare(member) for member in waiting])  # noqa: C419 every one of them, not up to the first
+
     # Open and closed
 
     def close(self, timeout: float) -> None:
@@ -152,14 +165,14 @@ class Group:
             state = self._look_at(member)
             if state.primary and state.open_action and not state.super_read_only:
                 return
-        raise StoreError("the group's primary changed again and again while it was opened: look at its members' error logs")
+        raise StoreError("the group's primary changed again and again while it was opened: see its members' error logs")
 
     # Keeping it whole
 
     def recover(self, force: bool = False, progress: Progress | None = None) -> bool:
         """Start the group again after all members were down; a closed group stays closed.
 
-        With a group in service it only brings back members that are missing, so it can be called again after it was cut.
+        With a group in service it only brings back members that are missing, so it can be called again when it was cut.
         """
         report = progress or _nothing
         states = self.look() if force else self._all_reachable("recover the group")
@@ -184,9 +197,11 @@ class Group:
         states = self.look()
         if not any(state.name == member.name and state.primary for state in states):
             return False
-        heir = next((state for state in states if state.in_service and state.state == "ONLINE" and not state.primary), None)
+        heir = next((state for state in states if state.online and not state.primary), None)
         if heir is None:
-            raise StoreError(f"{member.name} is the only member ONLINE, so nobody can take over: start the other members first")
+            raise StoreError(
+                f"{member.name} is the only member ONLINE, so nobody can take over: start the other members first"
+            )
         with self._on(member) as server:
             channels = server.running_channels()
             # MySQL refuses a switch while such a channel runs.
@@ -205,8 +220,7 @@ class Group:
         """Restart members one by one, the primary last, each only while all others are ONLINE."""
         report = progress or _nothing
         states = self._all_reachable("restart its members")
-        order = [state.name for state in states if not state.primary] + [state.name for state in states if state.primary]
-        for name in (name for name in order if name in names):
+        for name in [state.name for state in sorted(states, key=lambda state: state.primary) if state.name in names]:
             self._refuse_incomplete(f"restart {name}")
             report("restart", {"member": name})
             member = self._by_name[name]
@@ -257,7 +271,9 @@ class Group:
         silent = [state for state in states if not state.reachable]
         if silent:
             reasons = "; ".join(f"{state.name}: {state.error}" for state in silent)
-            raise Unreachable(f"cannot {purpose} while members cannot be asked ({reasons}): start them, or open the way to them")
+            raise Unreachable(
+                f"cannot {purpose} while members cannot be asked ({reasons}): start them, or open the way to them"
+            )
         return states
 
     def _refuse_strangers(self, states: Iterable[MemberState]) -> None:
@@ -275,14 +291,15 @@ class Group:
                         "members: add it to mysql_hosts, or take it out of the group"
                     )
 
-    def _refuse_history(self, first: Member, states: Iterable[MemberState]) -> None:
+    def _refuse_history(self, first: Member | None, states: Iterable[MemberState]) -> None:
+        """Refuse to begin a group while members other than ``first`` hold something."""
         for state in states:
-            if state.name == first.name or state.blank:
+            if state.blank or (first and state.name == first.name):
                 continue
             held = f"the databases {', '.join(state.user_schemas)}" if state.user_schemas else "the history of a group"
             raise StoreError(
-                f"no group is in service, but {state.name} holds {held}: if its group is down, {_RECOVER}; otherwise "
-                "remove what it holds"
+                f"no group is in service, but {state.name} holds {held}: if its group is down, {_RECOVER}; "
+                "otherwise remove what it holds"
             )
 
     def _refuse_errant(self, member: Member, joining: MemberState, donor: MemberState) -> None:
@@ -295,27 +312,31 @@ class Group:
             )
 
     def _refuse_incomplete(self, purpose: str) -> None:
-        missing = [state.name for state in self.look() if state.state != "ONLINE" or not state.in_service]
+        missing = [state.name for state in self.look() if not state.online]
         if missing:
-            raise StoreError(f"cannot {purpose} while {', '.join(missing)} is not ONLINE: run again when all members are")
+            raise StoreError(
+                f"cannot {purpose} while {', '.join(missing)} is not ONLINE: run again when all members are"
+            )
 
     def _most_advanced(self, states: Sequence[MemberState]) -> Member:
         held = [state for state in states if state.reachable and not state.blank]
         if not held:
-            raise StoreError("no member holds anything of a group, so there is nothing to recover: form the group instead")
+            raise StoreError("no member holds anything of a group, so nothing can be recovered: form the group instead")
         with self._on(self._by_name[held[0].name]) as server:
             for state in held:
                 if all(server.contains(state.position, other.position) for other in held):
                     return self._by_name[state.name]
         names = ", ".join(state.name for state in held)
         raise StoreError(
-            f"each of {names} holds transactions that another one lacks, so none is the most advanced: decide which one to "
-            "keep, remove the data directory of the others, and run again"
+            f"each of {names} holds transactions that another one lacks, so none is the most advanced: decide which one "
+            "to keep, remove the data directory of the others, and run again"
         )
 
     def _begin(self, first: Member, closed: bool) -> None:
         try:
             with self._on(first) as server:
+                # It may be trying to join since it booted.
+                server.stop_group()
                 server.set_open_action(not closed)
                 server.bootstrap_group()
         finally:
@@ -333,7 +354,7 @@ class Group:
             if state.may_bootstrap:
                 with self._on(self._by_name[state.name]) as server:
                     server.forbid_bootstrap()
-        missing = [state for state in states if state.reachable and (not state.in_service or state.state != "ONLINE")]
+        missing = [state for state in states if state.reachable and not state.online]
         for state in missing:
             member = self._by_name[state.name]
             if state.blank and not state.in_service:
@@ -348,7 +369,7 @@ class Group:
         since = self._clock()
         while True:
             state = self._look_at(member)
-            if state.in_service and state.state == "ONLINE":
+            if state.online:
                 break
             if state.reachable and not state.in_service and self._clock() >= next_start:
                 if starts == _STARTS:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Tutor Ops contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is said to one member of a MySQL group: every statement of Group Replication, and what a member tells of itself."""
+"""What is said to one member of a MySQL group: every statement of Group Replication, and what it tells of itself."""
 
 from __future__ import annotations
 
@@ -81,9 +81,14 @@ class MemberState:
         return self.state in ("ONLINE", "RECOVERING") and alive * 2 > len(self.members_seen)
 
     @property
+    def online(self) -> bool:
+        """Whether it is a full member of a group with a majority."""
+        return self.in_service and self.state == "ONLINE"
+
+    @property
     def primary(self) -> bool:
         """Whether it is the primary of a group with a majority."""
-        return self.in_service and self.state == "ONLINE" and self.role == "PRIMARY"
+        return self.online and self.role == "PRIMARY"
 
     @property
     def blank(self) -> bool:
@@ -96,6 +101,7 @@ class MemberState:
         return ",".join(part for part in (self.gtid_executed, self.received) if part)
 
     def as_dict(self) -> dict[str, Any]:
+        """What a module returns."""
         return {**asdict(self), "in_service": self.in_service}
 
 
@@ -132,6 +138,19 @@ class MemberServer:
             may_bootstrap=settings.get("bootstrap_group") == "ON",
             members_seen=peers,
         )
+
+    def is_prepared(self, accounts: Accounts) -> bool:
+        """Whether the accounts exist, and joining would use the given password."""
+        rows = self.connection.query("SELECT CONCAT(user, '@', host) AS account FROM mysql.user")
+        wanted = {f"{accounts.admin_user}@{host}" for host in ("localhost", *accounts.admin_hosts)}
+        wanted |= {f"{accounts.replication_user}@%", f"{accounts.health_user}@localhost"}
+        logins = self.connection.query(
+            "SELECT user_name AS user, user_password AS password FROM mysql.slave_master_info WHERE channel_name = %s",
+            (RECOVERY_CHANNEL,),
+        )
+        channel = [(row["user"], row["password"]) for row in logins]
+        expected = [(accounts.replication_user, accounts.replication_password)]
+        return wanted <= {row["account"] for row in rows} and channel == expected
 
     def make_accounts(self, accounts: Accounts) -> None:
         """Make the accounts, outside the binary log: the member's history must stay the group's own."""
@@ -280,7 +299,8 @@ class MemberServer:
     def _group_settings(self) -> dict[str, str]:
         """Settings of the plugin, without its prefix; none where it is not loaded."""
         rows = self.connection.query(
-            "SELECT SUBSTRING(variable_name, 19) AS name, variable_value AS value FROM performance_schema.global_variables "
+            "SELECT SUBSTRING(variable_name, 19) AS name, variable_value AS value "
+            "FROM performance_schema.global_variables "
             "WHERE variable_name IN ('group_replication_group_name', 'group_replication_bootstrap_group')"
         )
         return {row["name"]: row["value"] for row in rows}

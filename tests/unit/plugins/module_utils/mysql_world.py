@@ -90,9 +90,17 @@ class World:
     def group(self) -> Group:
         members = [Member(name, name) for name in self.servers]
         return Group(
-            members, GROUP_NAME, ACCOUNTS, lambda member: FakeConnection(self, self.servers[member.name]),  # type: ignore[arg-type,return-value]
-            self.clock, self.wait, each=map,
+            members,
+            GROUP_NAME,
+            ACCOUNTS,
+            self.connect,  # type: ignore[arg-type]
+            self.clock,
+            self.wait,
+            each=map,
         )
+
+    def connect(self, member: Member) -> FakeConnection:
+        return FakeConnection(self, self.servers[member.name])
 
     def member(self, name: str) -> Member:
         return Member(name, name)
@@ -136,7 +144,8 @@ class World:
     def bootstrap(self, server: FakeServer) -> None:
         if self.view:
             raise Forbidden(f"{server.name} begins a second group beside {self.view}: {self.log}")
-        behind = [one.name for one in self.servers.values() if not one.executed | one.received <= server.executed | server.received]
+        held = server.executed | server.received
+        behind = [one.name for one in self.servers.values() if not one.executed | one.received <= held]
         if behind:
             raise Forbidden(f"{server.name} begins a group while {behind} hold more: {self.log}")
         self.bootstraps.append(server.name)
@@ -248,7 +257,7 @@ class FakeConnection:
             raise Cut
         if not self.server.up:
             raise Unreachable(f"{self.server.name} does not answer")
-        if not sql.startswith("SELECT @@") and "_schema" not in sql:
+        if not sql.startswith("SELECT @@") and "_schema" not in sql and "FROM mysql" not in sql:
             world.log.append(f"{self.server.name}: {sql % tuple(args) if args else sql}")
         rows = self._answer(sql, tuple(args))
         world.watch()
@@ -284,6 +293,10 @@ class FakeConnection:
             return [{"v": int(server.open_action)}]
         if "replication_group_configuration_version" in sql:
             return [{"v": server.action_version}]
+        if "FROM mysql.user" in sql:
+            return [{"account": name} for name in server.accounts]
+        if "FROM mysql.slave_master_info" in sql:
+            return [{"user": "repl", "password": "repl-secret"}] if server.recovery_account else []
         if "information_schema.schemata" in sql:
             return [{"name": name} for name in (*server.schemas, "mysql", "sys")]
         if "performance_schema.threads" in sql:
@@ -328,7 +341,8 @@ class FakeConnection:
                 raise MysqlError("super-read-only", 1290)
             if self.logged:
                 raise Forbidden(f"{sql} would be an errant transaction on {server.name}")
-            server.accounts.add(args[0])
+            host = re.search(r"%s@'([^']*)'", sql)
+            server.accounts.add(f"{args[0]}@{host[1].replace('%%', '%') if host else args[1]}")
         elif sql.startswith("CHANGE REPLICATION SOURCE"):
             server.recovery_account = args == ("repl", "repl-secret")
         elif sql.startswith("STOP REPLICA"):

@@ -111,6 +111,9 @@ def connected(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
         def __init__(self, **options: object) -> None:
             self.options = options
 
+        def connect(self, channel: object = None) -> None:
+            self.channel = channel
+
         def cursor(self) -> Cursor:
             return Cursor()
 

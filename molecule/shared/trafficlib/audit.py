@@ -1,0 +1,111 @@
+"""The ledger: every acknowledged write is looked for through the platform, and has to be there exactly once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from .clock import now
+from .mix import EVENTUAL, HOSTS, WRITE
+from .records import Request, Run
+from .web import Target, Unanswered, ask
+
+#: Seconds between two looks.
+_PAUSE = 0.2
+
+
+@dataclass
+class Account:
+    """What became of the writes to one store, or to all of them."""
+
+    #: Answered with 201.
+    acknowledged: int = 0
+    #: Acknowledged and absent.
+    lost: int = 0
+    #: Present more than once, acknowledged or not: each was sent once.
+    duplicated: int = 0
+    #: Never answered, so they may be present or not.
+    unknown: int = 0
+    #: Present although the answer was a failure, or although never sent.
+    foreign: int = 0
+    #: Why the store could not be audited.
+    audit_error: str | None = None
+    lost_keys: list[str] = field(default_factory=list)
+    duplicated_keys: list[str] = field(default_factory=list)
+
+
+async def audit(run: Run, requests: Iterable[Request], patience: float) -> dict[str, Account]:
+    """Look into every store; wait up to ``patience`` seconds for one that does not answer or still works off tasks."""
+    writes: dict[str, list[Request]] = {store: [] for store in run.stores}
+    for request in requests:
+        if request.action == WRITE:
+            writes[request.store].append(request)
+    accounts = await asyncio.gather(*(_audit_store(run, store, writes[store], patience) for store in run.stores))
+    return dict(zip(run.stores, accounts, strict=True))
+
+
+def total(accounts: Iterable[Account]) -> Account:
+    """The accounts of several stores as one."""
+    whole = Account()
+    for one in accounts:
+        whole.acknowledged += one.acknowledged
+        whole.lost += one.lost
+        whole.duplicated += one.duplicated
+        whole.unknown += one.unknown
+        whole.foreign += one.foreign
+        whole.audit_error = whole.audit_error or one.audit_error
+        whole.lost_keys += one.lost_keys
+        whole.duplicated_keys += one.duplicated_keys
+    return whole
+
+
+async def _audit_store(run: Run, store: str, writes: list[Request], patience: float) -> Account:
+    acknowledged = {write.key for write in writes if write.succeeded}
+    unknown = {write.key for write in writes if write.status is None}
+    account = Account(acknowledged=len(acknowledged), unknown=len(unknown))
+    try:
+        counts = await _settled_counts(run, store, acknowledged, now() + patience)
+    except Unanswered as problem:
+        account.audit_error = f"the ledger of {store} could not be read: {problem}"
+        return account
+    account.lost_keys = sorted(acknowledged - set(counts))
+    account.duplicated_keys = sorted(key for key, count in counts.items() if count > 1)
+    account.lost = len(account.lost_keys)
+    account.duplicated = len(account.duplicated_keys)
+    account.foreign = len(set(counts) - acknowledged - unknown)
+    return account
+
+
+async def _settled_counts(run: Run, store: str, acknowledged: set[str], deadline: float) -> dict[str, int]:
+    """What the ledger holds; where tasks are worked off, once all are and nothing more comes, or time is up."""
+    counts = await _counts(run, store, deadline)
+    while store in EVENTUAL and now() < deadline:
+        await asyncio.sleep(_PAUSE)
+        before, counts = counts, await _counts(run, store, deadline)
+        if acknowledged <= counts.keys() and counts == before:
+            break
+    return counts
+
+
+async def _counts(run: Run, store: str, deadline: float) -> dict[str, int]:
+    path = f"/ledger/{store}?prefix={quote(run.prefix)}"
+    while True:
+        try:
+            answer = await ask(Target.parse(run.target), "GET", HOSTS[store], path, run.timeout)
+            if answer.status == 200:
+                return _read_counts(answer.body)
+            raise Unanswered(f"answered {answer.status}")
+        except Unanswered:
+            if now() >= deadline:
+                raise
+        await asyncio.sleep(_PAUSE)
+
+
+def _read_counts(body: bytes) -> dict[str, int]:
+    try:
+        return {str(key): int(count) for key, count in json.loads(body)["counts"].items() if int(count)}
+    except (ValueError, KeyError, TypeError, AttributeError) as problem:
+        raise Unanswered("did not answer with counts") from problem

@@ -41,7 +41,9 @@ def call(*command: str | Path, cwd: Path = PROJECT, env: dict[str, str] | None =
 
 def joined(run: dict[str, Any], traffic: dict[str, Any]) -> dict[str, Any]:
     """One report: what each store's stages took, and what came of the learners' requests and writes meanwhile."""
-    stores = {name: {key: value for key, value in one.items() if key != "stages"} for name, one in run["stores"].items()}
+    stores = {
+        name: {key: value for key, value in one.items() if key != "stages"} for name, one in run["stores"].items()
+    }
     for name, one in stores.items():
         ledger = traffic.get("stores", {}).get(name, {})
         one.update({key: ledger[key] for key in ("acknowledged", "lost", "duplicated") if key in ledger})
@@ -71,19 +73,39 @@ def main() -> int:
         settings = Settings.from_environment(os.environ)
         call(sys.executable, SHARED / "lab.py", "up")
         traffic = output / "traffic"
-        call(sys.executable, SHARED / "traffic.py", "start", "--target", settings.address(settings.app),
-             "--rate", str(given.rate), "--output", traffic)
+        call(
+            sys.executable,
+            SHARED / "traffic.py",
+            "start",
+            "--target",
+            settings.address(settings.app),
+            "--rate",
+            str(given.rate),
+            "--output",
+            traffic,
+        )
         try:
-            call("ansible-playbook", "--inventory", SHARED / "inventory" / "hosts.yml", "offload.yml",
-                 "--extra-vars", json.dumps({"offload_report_dir": str(output / "reports")}),
-                 cwd=PROJECT / "playbooks", env=environment(output))
+            call(
+                "ansible-playbook",
+                "--inventory",
+                SHARED / "inventory" / "hosts.yml",
+                "offload.yml",
+                "--extra-vars",
+                json.dumps({"offload_report_dir": str(output / "reports")}),
+                cwd=PROJECT / "playbooks",
+                env=environment(output),
+            )
         finally:
-            stopped = subprocess.run([sys.executable, str(SHARED / "traffic.py"), "stop", "--output", str(traffic)], check=False)
+            stopped = subprocess.run(
+                [sys.executable, str(SHARED / "traffic.py"), "stop", "--output", str(traffic)], check=False
+            )
         latest = max((output / "reports").glob("*/report.json"), key=lambda path: path.stat().st_mtime)
         report = joined(json.loads(latest.read_text()), json.loads((traffic / "traffic.json").read_text()))
         (output / "report.json").write_text(json.dumps(report, indent=2, sort_keys=True) + "\n", encoding="utf-8")
         say(f"\n{table(report)}\n\n{output / 'report.json'}; the page of the run is {latest.with_name('report.html')}")
-        say("The lab is up: `make lab-status`, `docker exec -it lab-app tutorops status`; docs/lab.md has more. `make lab-down` removes it.")
+        say(
+            "The lab is up: `make lab-status`, `docker exec -it lab-app tutorops status`; docs/lab.md has more. `make lab-down` removes it."
+        )
     except LabError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1

@@ -95,6 +95,11 @@ class Group:
             server.set_recovery_account(self.accounts)
         return True
 
+    def is_prepared(self, member: Member) -> bool:
+        """Whether a member has the accounts and the recovery channel."""
+        with self._on(member) as server:
+            return server.is_prepared(self.accounts)
+
     def bootstrap(self, first: Member, closed: bool) -> None:
         """Begin the group with one member, unless a group is in service."""
         if self._serving(self.look()):
@@ -328,8 +333,8 @@ class Group:
                     return self._by_name[state.name]
         names = ", ".join(state.name for state in held)
         raise StoreError(
-            f"each of {names} holds transactions that another one lacks, so none is the most advanced: decide which one "
-            "to keep, remove the data directory of the others, and run again"
+            f"each of {names} holds transactions that another one lacks, so none is the most advanced: decide which "
+            "one to keep, remove the data directory of the others, and run again"
         )
 
     def _begin(self, first: Member, closed: bool) -> None:

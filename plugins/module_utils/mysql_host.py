@@ -1,0 +1,204 @@
+# Copyright: (c) 2026, Tutor Ops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read a host that is, or shall become, a member of a MySQL group. Changes nothing, and works on a bare host."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from .mysql_client import Connection
+from .mysql_member import SYSTEM_SCHEMAS, Member, MemberServer, MemberState
+from .stores.base import StoreError
+
+Run = Callable[[Sequence[str]], str]
+
+_ESCAPED = re.compile(r"@([0-9a-f]{4})")
+
+
+@dataclass(frozen=True)
+class Question:
+    """What to read: names and paths, all of which the role lets an operator choose."""
+
+    address: str
+    port: int = 3306
+    health_port: int = 9200
+    package: str = "mysql-community-server"
+    service: str = "mysql"
+    data_dir: str = "/var/lib/mysql"
+    socket: str = "/run/mysqld/mysqld.sock"
+    users: tuple[str, ...] = ("root",)
+    watched: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class HostState:
+    """What was found. ``None`` stands for what cannot be known yet."""
+
+    address: str
+    address_present: bool
+    distribution: str
+    version_candidate: str | None
+    version_installed: str | None
+    service_active: bool
+    restart_needed: bool
+    data_dir: str
+    data_dir_bytes_free: int
+    data_dir_bytes_used: int
+    data_dir_empty: bool
+    memory_bytes: int
+    port_taken_by: str | None
+    health_port_taken_by: str | None
+    user_schemas: tuple[str, ...]
+    group_state: str | None
+    group_in_service: bool | None
+    gtid_executed_empty: bool | None
+    server_version: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """What the module returns."""
+        return asdict(self)
+
+
+def run(command: Sequence[str]) -> str:
+    """Run a command that only reads, and give what it prints; nothing where it fails or is missing."""
+    environment = {**os.environ, "LC_ALL": "C"}
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout if done.returncode == 0 else ""
+
+
+class Host:
+    """The host on which this runs."""
+
+    def __init__(
+        self,
+        question: Question,
+        run: Run = run,
+        root: Path = Path("/"),
+        connect: Callable[..., Connection] = Connection,
+    ) -> None:
+        self._asked = question
+        self._run = run
+        self._root = root
+        self._connect = connect
+
+    def read(self) -> HostState:
+        """Read everything once."""
+        asked = self._asked
+        service = self._service()
+        schemas = self._schemas()
+        member = self._member() if service["ActiveState"] == "active" else None
+        installed, candidate = self._versions()
+        return HostState(
+            address=asked.address,
+            address_present=self._has_address(),
+            distribution=self._distribution(),
+            version_candidate=candidate,
+            version_installed=installed,
+            service_active=service["ActiveState"] == "active",
+            restart_needed=self._restart_needed(service),
+            data_dir=asked.data_dir,
+            data_dir_bytes_free=self._bytes_free(),
+            data_dir_bytes_used=self._bytes_used(),
+            data_dir_empty=not self._entries(),
+            memory_bytes=self._memory(),
+            port_taken_by=self._taken_by(asked.port, ("mysqld",)),
+            health_port_taken_by=self._taken_by(asked.health_port, ("mysql-health", "tutorops-mysql-")),
+            user_schemas=member.user_schemas if member else schemas,
+            group_state=member.state if member else None,
+            group_in_service=member.in_service if member else None,
+            gtid_executed_empty=not member.gtid_executed if member else None,
+            server_version=member.version if member else None,
+        )
+
+    def _path(self, path: str) -> Path:
+        return self._root / path.lstrip("/")
+
+    def _has_address(self) -> bool:
+        return self._asked.address in re.findall(r"inet6? ([^/ ]+)", self._run(["ip", "-oneline", "address", "show"]))
+
+    def _distribution(self) -> str:
+        text = self._path("/etc/os-release").read_text(encoding="utf-8")
+        found = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+        return " ".join(found.get(key, "").strip('"') for key in ("ID", "VERSION_ID")).strip()
+
+    def _versions(self) -> tuple[str | None, str | None]:
+        text = self._run(["apt-cache", "policy", self._asked.package])
+        found = dict(re.findall(r"^\s*(Installed|Candidate): (.+)$", text, re.MULTILINE))
+        known = {key: value for key, value in found.items() if value != "(none)"}
+        return known.get("Installed"), known.get("Candidate")
+
+    def _service(self) -> dict[str, str]:
+        names = ("ActiveState", "ExecMainStartTimestampMonotonic")
+        text = self._run(["systemctl", "show", self._asked.service, f"--property={','.join(names)}"])
+        found = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+        return {name: found.get(name, "") for name in names}
+
+    def _restart_needed(self, service: dict[str, str]) -> bool:
+        if service["ActiveState"] != "active":
+            return False
+        started = time.time() - time.monotonic() + int(service["ExecMainStartTimestampMonotonic"] or 0) / 1e6
+        # The time of the last change of any kind: packages set the time of modification to that of their build.
+        changed = [path.stat().st_ctime for path in map(self._path, self._asked.watched) if path.exists()]
+        return max(changed, default=0.0) > started
+
+    def _entries(self) -> list[Path]:
+        try:
+            return [path for path in self._path(self._asked.data_dir).iterdir() if path.name != "lost+found"]
+        except OSError:
+            return []
+
+    def _schemas(self) -> tuple[str, ...]:
+        """Databases are directories, so they can be listed while MySQL is down, and whoever may log in."""
+        names = [path.name for path in self._entries() if path.is_dir() and not path.name.startswith(("#", "."))]
+        decoded = (_ESCAPED.sub(lambda found: chr(int(found[1], 16)), name) for name in names)
+        return tuple(sorted(name for name in decoded if name not in SYSTEM_SCHEMAS))
+
+    def _bytes_free(self) -> int:
+        path = self._path(self._asked.data_dir)
+        while not path.exists():
+            path = path.parent
+        found = os.statvfs(path)
+        return found.f_bavail * found.f_frsize
+
+    def _bytes_used(self) -> int:
+        total = 0
+        for folder, _, names in os.walk(self._path(self._asked.data_dir)):
+            for name in names:
+                try:
+                    total += os.lstat(os.path.join(folder, name)).st_blocks * 512
+                except OSError:
+                    continue
+        return total
+
+    def _memory(self) -> int:
+        text = self._path("/proc/meminfo").read_text(encoding="utf-8")
+        found = re.search(r"^MemTotal:\s+(\d+) kB", text, re.MULTILINE)
+        return int(found[1]) * 1024 if found else 0
+
+    def _taken_by(self, port: int, ours: Iterable[str]) -> str | None:
+        for line in self._run(["ss", "-Hltnp", f"sport = :{port}"]).splitlines():
+            name = re.search(r'users:\(\("([^"]+)"', line)
+            if name is None or name[1] not in ours:
+                return name[1] if name else "another process"
+        return None
+
+    def _member(self) -> MemberState | None:
+        """Ask MySQL itself, by its socket; not possible before the role has run, nor while it does not answer."""
+        for user in self._asked.users:
+            try:
+                with self._connect(unix_socket=str(self._path(self._asked.socket)), user=user, timeout=5) as connection:
+                    return MemberServer(Member(self._asked.address, self._asked.address), connection).look()
+            except StoreError:
+                continue
+        return None

@@ -194,7 +194,8 @@ class Tutor:
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         lines = [line for line in lines if not any(words in line for words in noise)][-3:]
         if cut:
-            lines.append(f"docker ended with status {rest.split(':', 1)[0]}.")
+            tool = "kubectl" if args[0] == "k8s" else "docker"
+            lines.append(f"{tool} ended with status {rest.split(':', 1)[0]}.")
         reason = " ".join(lines) or "it printed no reason."
         command = " ".join(["tutor", *(argument for argument in args if not argument.startswith("-"))][:4])
         return self.mask(f"`{command}` failed at {self.root} with code {result.rc}: {reason}")

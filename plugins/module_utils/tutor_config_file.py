@@ -173,6 +173,12 @@ def parse(text: str, where: Path | str) -> dict[str, Any]:
     return loaded
 
 
+def parse_documents(text: str) -> list[Any]:
+    """Parse the documents of rendered manifests."""
+    _need_yaml()
+    return [document for document in yaml.safe_load_all(text) if document is not None]
+
+
 def dump(config: Mapping[str, Any]) -> str:
     """Write a configuration as Tutor itself would, so that its next save changes no byte."""
     _need_yaml()

@@ -8,17 +8,18 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from . import follower as following
 from .docker import Docker
 from .edge import Edge, EdgeError, EdgeSettings, read_pointer
+from .edge_service import EdgeService
 from .flip_marker import FlipMarker
-from .paths import PATHS, Paths, read_json, write_file
+from .paths import PATHS, Paths, read_json
 from .probes import probes
-from .stage import READING, STAGES, Options, Runner, Signals, Stopped, known_stores, slow_motion
+from .stage import Options, Runner, Signals, Stopped, known_stores, slow_motion
+from .stage_unit import READING, STAGES, owner_lives
 from .stores.base import StoreError
 
 
@@ -59,6 +60,12 @@ def _parser() -> argparse.ArgumentParser:
     idle = commands.add_parser("edge-idle", help="wait until no flip is under way (before a reload of the edge)")
     idle.add_argument("--seconds", type=float, default=60.0, help="how long (default: %(default)s)")
     idle.set_defaults(command=_idle)
+    commands.add_parser("edge-apply", help="have the edge's services take over changed files").set_defaults(
+        command=_apply
+    )
+    check = commands.add_parser("edge-check", help="fail, with the reason, unless every store is served")
+    check.add_argument("--seconds", type=float, default=15.0, help="how long it may take (default: %(default)s)")
+    check.set_defaults(command=_check)
     return parser
 
 
@@ -97,29 +104,24 @@ def _follower(given: argparse.Namespace, paths: Paths) -> int:
 
 
 def _start(given: argparse.Namespace, paths: Paths) -> int:
-    state = paths.server_state
-    text = state.read_text(encoding="utf-8") if state.exists() else ""
-    write_file(state, following.forget_members(text), mode=0o644)
+    EdgeService(paths).prepare_start()
     return 0
 
 
-def _idle(
-    given: argparse.Namespace,
-    paths: Paths,
-    clock: Callable[[], float] = time.monotonic,
-    wait: Callable[[float], None] = time.sleep,
-) -> int:
-    ends = clock() + given.seconds
-    while busy := [name for name in EdgeSettings.load(paths).stores if _flips(paths, name)]:
-        if clock() >= ends:
-            raise StoreError(f"a flip of store {busy[0]} is under way: reload the edge when it has ended")
-        wait(0.1)
+def _idle(given: argparse.Namespace, paths: Paths) -> int:
+    EdgeService(paths).prepare_reload(given.seconds)
     return 0
 
 
-def _flips(paths: Paths, store: str) -> bool:
-    marker = FlipMarker.read(paths.flip(store))
-    return marker is not None and marker.alive()
+def _apply(given: argparse.Namespace, paths: Paths) -> int:
+    for line in EdgeService(paths).apply():
+        print(line)
+    return 0
+
+
+def _check(given: argparse.Namespace, paths: Paths) -> int:
+    EdgeService(paths).check(given.seconds)
+    return 0
 
 
 def _status(given: argparse.Namespace, paths: Paths) -> int:
@@ -162,7 +164,7 @@ def _stands(name: str, paths: Paths) -> dict[str, Any]:
 
 def _runs(paths: Paths, name: str, stage: str) -> bool:
     found = read_json(paths.progress(name, stage))
-    return found is not None and not found.get("ended")
+    return found is not None and owner_lives(found)
 
 
 def _lines(name: str, one: dict[str, Any]) -> list[str]:

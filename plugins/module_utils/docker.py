@@ -90,7 +90,7 @@ class Docker:
     def execute(
         self, container: str, command: Sequence[str], given: str | None = None, timeout: float | None = None
     ) -> str:
-        """Run a command in a container and return what it printed. ``given`` goes to its standard input, as secrets do."""
+        """Run a command in a container and return what it printed. ``given`` is its standard input, as for secrets."""
         arguments = ["exec", *(["--interactive"] if given is not None else []), container, *command]
         return self._ask(*arguments, given=given, timeout=timeout)
 

@@ -109,6 +109,11 @@ class Server:
     maintenance: bool
     up: bool
 
+    @property
+    def usable(self) -> bool:
+        """Whether it can serve a client."""
+        return self.name != WAITING and self.up and not self.maintenance and bool(self.address)
+
 
 class Edge:
     """HAProxy's admin socket. Every call raises EdgeError when HAProxy refuses, or does not answer in time."""
@@ -142,8 +147,12 @@ class Edge:
 
     def process(self) -> str:
         """What tells one HAProxy process from the next one."""
-        found = dict(line.split(": ", 1) for line in self.command("show info").splitlines() if ": " in line)
+        found = self._information()
         return f"{found.get('Pid', '')} {found.get('Start_time_sec', '')}"
+
+    def started(self, today: float) -> float:
+        """When the HAProxy process that runs began, at the latest, in seconds since 1970."""
+        return today - int(self._information()["Uptime_sec"])
 
     def limit(self, frontend: str, connections: int) -> None:
         """Accept so many connections; 0 lets new ones wait in the listen queue."""
@@ -218,6 +227,9 @@ class Edge:
     def delete_entry(self, path: Path, entry: str) -> None:
         """Delete an entry of an ACL in memory."""
         self.tell(f"del acl {path} {entry}")
+
+    def _information(self) -> dict[str, str]:
+        return dict(line.split(": ", 1) for line in self.command("show info").splitlines() if ": " in line)
 
     def _statistics(self, line: str) -> list[dict[str, str]]:
         text = self.command(line)
@@ -364,5 +376,5 @@ def ask_primary(served: Served, timeout: float = 1.0) -> str | None:
         return None
     with ThreadPoolExecutor(len(served.members)) as pool:
         answers = list(pool.map(takes_writes, served.members))
-    found: Iterable[str] = (member.name for member, yes in zip(served.members, answers) if yes)
+    found: Iterable[str] = (member.name for member, yes in zip(served.members, answers, strict=True) if yes)
     return next(iter(found), None)

@@ -27,6 +27,11 @@ class Paths:
         return self.etc / "edge.json"
 
     @property
+    def configuration(self) -> Path:
+        """HAProxy's configuration."""
+        return self.etc / "haproxy.cfg"
+
+    @property
     def socket(self) -> Path:
         """HAProxy's admin socket."""
         return self.run / "edge.sock"

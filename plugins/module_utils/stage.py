@@ -30,12 +30,10 @@ from .cutover import FlipUnfinished, Limits, NoWayBack
 from .edge import Edge, EdgeSettings, StoreDoor
 from .flip_marker import FlipMarker, clear_marker, process_started
 from .paths import PATHS, Paths, read_json, remove_file, write_file
+from .stage_unit import READING, STAGES, owner_lives
 from .stores import DRIVERS
 from .stores.base import CLUSTER, LOCAL, Busy, Store, StoreError
 
-STAGES = ("plan", "follow", "compare", "cutover", "rollback", "commit", "status")
-#: These change nothing, so they may run beside another stage.
-READING = ("plan", "status")
 #: How long a step of a flip is stretched, in seconds. Only tests set it, to strike between two steps.
 SLOW_MOTION = "TUTOROPS_SLOW_MOTION"
 
@@ -218,6 +216,15 @@ class Runner:
 
     def run(self, stage: str, options: Options | None = None) -> dict[str, Any]:
         """Run a stage, and return what its file says in the end."""
+        running = self._record_of(stage)
+        if owner_lives(running):
+            # Its file tells about the run that goes on, so this one leaves it alone.
+            return {
+                "ok": False,
+                "postponed": False,
+                "error": f"stage {stage} of store {self.name} runs already on the app server (pid {running['pid']}): "
+                "wait for its end",
+            }
         record = Record(self.paths.progress(self.name, stage), self.name, stage)
         try:
             asked = options or Options.take(self.paths.request(self.name, stage))
@@ -244,8 +251,8 @@ class Runner:
             kind = type(problem).__name__
             return record.end(
                 ok=False,
-                error=f"stage {stage} of store {self.name} met what it does not expect ({kind}: {problem}); its journal on "
-                f"the app server (tutorops-stage@{self.name}:{stage}) has the place",
+                error=f"stage {stage} of store {self.name} met what it does not expect ({kind}: {problem}); its "
+                f"journal on the app server (tutorops-stage@{self.name}:{stage}) has the place",
             )
 
     def recover(
@@ -256,21 +263,22 @@ class Runner:
             self._bury()
             return None
         ends = clock() + seconds
-        with locked(self.paths.lock(self.name), f"tutorops recover {self.name}", seconds, self._wait):
-            while True:
-                try:
+        while True:
+            try:
+                # For one try at a time: a stage that wants to go on does the same, and says better why it cannot.
+                with locked(self.paths.lock(self.name), f"tutorops recover {self.name}", 5.0, self._wait):
                     serving = self._finish(self._open(self.name, self.paths))
                     self._bury(serving)
                     return serving
-                except Exception as problem:
-                    # Containers and clusters may still be booting.
-                    if clock() >= ends:
-                        raise StoreError(
-                            f"the interrupted flip of store {self.name} cannot be settled yet ({problem}): mend it, then "
-                            "run recover.yml"
-                        ) from problem
-                    print(f"store {self.name}: {problem}; trying again", flush=True)
-                    self._wait(pause)
+            except Exception as problem:
+                # Containers and clusters may still be booting.
+                if clock() >= ends:
+                    raise StoreError(
+                        f"the interrupted flip of store {self.name} cannot be settled yet ({problem}): mend it, then "
+                        "run recover.yml"
+                    ) from problem
+                print(f"store {self.name}: {problem}; trying again", flush=True)
+                self._wait(pause)
 
     def look(self) -> dict[str, Any]:
         """Where the store stands, without leaving a file."""
@@ -312,8 +320,8 @@ class Runner:
         returned = read_json(self.paths.returned(self.name))
         if store.door.pointer() == LOCAL and returned is not None and not options.again:
             raise StoreError(
-                f"store {self.name} was rolled back on purpose at {returned.get('at')}: it stays on the local end until you "
-                "set offload_again=true"
+                f"store {self.name} was rolled back on purpose at {returned.get('at')}: it stays on the local end until "
+                "you set offload_again=true"
             )
         outcome = self._flip(store, record, options, "cutover", store.local.name, store.cluster.name)
         remove_file(self.paths.returned(self.name))
@@ -331,13 +339,22 @@ class Runner:
         store.commit()
         return {"changed": before != "committed", "result": store.status()}
 
+    def _detach(self, store: Store, record: Record, options: Options) -> dict[str, Any]:
+        if store.door.pointer() != LOCAL:
+            raise StoreError(
+                f"store {self.name} is served by its cluster, so it cannot be detached: run rollback.yml first, unless "
+                "it is committed, which has no way back"
+            )
+        return {"changed": store.detach(), "result": {"serving": LOCAL}}
+
     # parts
 
     def _flip(
         self, store: Store, record: Record, options: Options, stage: str, leaving: str, taking: str
     ) -> dict[str, Any]:
         if store.door.pointer() == taking:
-            return {"result": {"serving": taking, "flip": None}}
+            # Also where the run that moved it was never heard of again: how it went is kept.
+            return {"result": {"serving": taking, "flip": self._last_flip(taking)}}
         ends = {store.local.name: store.local, store.cluster.name: store.cluster}
         limits = limits_of({**store_settings(self.name, self.paths).get("limits", {}), **options.limits})
         begun = time.monotonic()
@@ -369,6 +386,7 @@ class Runner:
                 else:
                     result = {"serving": done.serving, "flip": done.as_dict(), "attempts": attempt}
                     result["seconds"] = round(time.monotonic() - begun, 3)
+                    self._keep("last_flip", {**done.as_dict(), "at": now()})
                     if done.problem:
                         return {"ok": False, "changed": True, "error": done.problem, "result": result}
                     self._settled(stage, done.serving)
@@ -397,25 +415,36 @@ class Runner:
             self._keep("returned", {"at": now()})
         clear_marker(self.paths.flip(self.name))
 
+    def _last_flip(self, serving: str) -> dict[str, Any] | None:
+        found = read_json(self._kept("last_flip"))
+        return found if found is not None and found.get("serving") == serving else None
+
+    def _kept(self, what: str) -> Path:
+        return self.paths.var / self.name / f"{what}.json"
+
     def _keep(self, what: str, content: Mapping[str, Any]) -> None:
-        path = self.paths.var / self.name / f"{what}.json"
+        path = self._kept(what)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_file(path, json.dumps(content, default=str) + "\n", durable=True)
 
     def _bury(self, serving: str | None = None) -> None:
         """Give a stage whose process died its end, so that nobody waits for it."""
         for stage in STAGES:
+            found = self._record_of(stage)
+            if not found or found.get("ended") or owner_lives(found):
+                continue
+            after = f"; the flip was settled, the {serving} end serves" if serving else ""
+            error = (
+                f"the process of stage {stage} of store {self.name} died on the app server{after}: run the same playbook "
+                "again"
+            )
             path = self.paths.progress(self.name, stage)
-            with contextlib.suppress(ValueError):
-                found = read_json(path)
-                if found is None or found.get("ended"):
-                    continue
-                pid = int(found.get("pid") or 0)
-                if pid and process_started(pid) == found.get("process_started"):
-                    continue
-                after = f"; the flip was settled, the {serving} end serves" if serving else ""
-                error = f"the process of stage {stage} of store {self.name} died on the app server{after}: run the same playbook again"
-                write_file(path, json.dumps({**found, "ok": False, "error": error, "ended": now()}) + "\n")
+            write_file(path, json.dumps({**found, "ok": False, "error": error, "ended": now()}) + "\n")
+
+    def _record_of(self, stage: str) -> dict[str, Any]:
+        with contextlib.suppress(ValueError):
+            return read_json(self.paths.progress(self.name, stage)) or {}
+        return {}
 
     def stands(self, store: Store) -> dict[str, Any]:
         """Where the store stands: what its driver says, and what the runner knows."""
@@ -425,7 +454,7 @@ class Runner:
             "held": Edge(self.paths.socket).held(self.name) if isinstance(store.door, StoreDoor) else False,
             "flip_under_way": FlipMarker.read(self.paths.flip(self.name)) is not None,
             "returned": read_json(self.paths.returned(self.name)),
-            "last_comparison": read_json(self.paths.var / self.name / "compare.json"),
+            "last_comparison": read_json(self._kept("compare")),
         }
         return {**known, **store.status()}
 

@@ -173,5 +173,8 @@ class Store(Protocol):
     def commit(self) -> None:
         """End the way back: the local end no longer follows and stays closed."""
 
+    def detach(self) -> bool:
+        """Stop following, and take what was added to the local end away; return whether there was anything to do."""
+
     def status(self) -> dict[str, Any]:
         """What an operator wants to see: stage, pointer, members and roles, lag, last comparison, next steps."""

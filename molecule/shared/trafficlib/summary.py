@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import pairwise
+from math import ceil
 from typing import Any
 
 from .audit import Account, total
@@ -71,7 +72,7 @@ def _percentile(ordered: Sequence[float], part: float) -> float:
     """The nearest rank, in milliseconds."""
     if not ordered:
         return 0.0
-    return round(ordered[min(len(ordered) - 1, int(part * len(ordered)))] * 1000, 1)
+    return round(ordered[ceil(part * len(ordered)) - 1] * 1000, 1)
 
 
 def _intervals(run: Run, requests: Sequence[Request], marks: Sequence[Mark], until: float) -> list[dict[str, Any]]:

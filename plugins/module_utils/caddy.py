@@ -78,8 +78,8 @@ class Caddy:
     def forget_connections(self) -> None:
         """Have new requests connect anew, while those under way end where they are.
 
-        Caddy keeps connections to its upstreams and would use them for ever under load. It drops those that are idle, and
-        each other one at the end of its request, when it is given a configuration, even the very same.
+        Caddy keeps connections to its upstreams and would use them for ever under load. When it is given a
+        configuration, even the very same, it drops those that are idle, and each other one at the end of its request.
         """
         running = self._call("GET", "/config/").body
         self._call("POST", "/load", running, {"Content-Type": "application/json", "Cache-Control": "must-revalidate"})

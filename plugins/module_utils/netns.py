@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A container's network as seen from its host: its sockets, a connection made inside it, and a gate before it.
 
-The gate refuses new connections with a reset, so that a client tries the next address of the same name at once, and lets
-everything through that is already connected. It lives in the container's own network namespace (it goes with the
+The gate refuses new connections with a reset, so that a client tries the next address of the same name at once, and
+lets everything through that is already connected. It lives in the container's own network namespace (it goes with the
 container), does not concern the container's own loopback, and opens by itself when nobody renews it.
 """
 
@@ -127,7 +127,7 @@ def inside(pid: int, work: Callable[[], Answer]) -> Answer:
         try:
             _enter(pid)
             answers.append(work())
-        except BaseException as problem:  # noqa: BLE001 - handed to the caller's thread
+        except BaseException as problem:  # handed to the caller's thread
             problems.append(problem)
 
     # A thread of its own: the namespace is a property of the thread, and it ends with it.
@@ -244,8 +244,8 @@ class Gate:
 class Doorkeeper:
     """Closes the gate of every container that starts meanwhile, before its process can listen.
 
-    Docker makes a container's network namespace, with its name in ``folder``, before it starts the process, and puts its
-    address under the service's name at the same time. Whoever is caught by mistake is let go by ``release``.
+    Docker makes a container's network namespace, with its name in ``folder``, before it starts the process, and puts
+    its address under the service's name at the same time. Whoever is caught by mistake is let go by ``release``.
     """
 
     def __init__(self, gate: Gate, folder: Path = Path("/run/docker/netns"), seconds: int = 15) -> None:
@@ -273,7 +273,7 @@ class Doorkeeper:
                 self._caught.add(path)
             self._ended.wait(0.005)
 
-    def __enter__(self) -> Doorkeeper:  # noqa: PYI034 - typing.Self came with Python 3.11
+    def __enter__(self) -> Doorkeeper:
         self._thread.start()
         return self
 

@@ -3,11 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The rolling restart: each service gets a second container, which takes over before the first one goes.
 
-A web service is looked up by name, by Caddy and by other services, and the name has the addresses of all its containers.
-So the way is led by gates (netns.py): the new container refuses connections until it answers, the old one refuses them
-from then on, and clients go to the other address of the name at once. Connections that exist are never cut: Caddy is
-made to let go of those it keeps, requests under way end where they began, and only then the old container is stopped.
-A worker consumes before its predecessor is asked to finish its tasks and end.
+A web service is looked up by name, by Caddy and by other services, and the name has the addresses of all its
+containers. So the way is led by gates (netns.py): the new container refuses connections until it answers, the old one
+refuses them from then on, and clients go to the other address of the name at once. Connections that exist are never
+cut: Caddy is made to let go of those it keeps, requests under way end where they began, and only then the old container
+is stopped. A worker consumes before its predecessor is asked to finish its tasks and end.
 
 A roll that died is finished by the next one: gates open by themselves, and what remains is two containers, or one that
 has ended. Nothing in Caddy's configuration is changed.
@@ -17,20 +17,18 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
-import json
 import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from .caddy import Caddy, CaddyError, Upstream
 from .netns import Doorkeeper, Gate, NetworkError, Response, Socket, in_flight, listening, request, sockets
-from .paths import PATHS, Paths, read_json, write_file
+from .paths import PATHS, Paths
+from .roll_state import Instance, Memory, Rendered, below, parse_instances, rendered
 from .tutor_errors import TutorError
 
 #: Stores and helpers: they have one container, and no settings that an offload changes.
@@ -64,151 +62,17 @@ class Platform(Protocol):
     root: Path
 
     @property
-    def project_name(self) -> str: ...
+    def project_name(self) -> str:
+        """Name of the compose project."""
 
-    def dc(self, *args: str, check: bool = True) -> _Result: ...
+    def dc(self, *args: str, check: bool = True) -> _Result:
+        """Run `docker compose ARGS` on the platform."""
 
-    def docker(self, *args: str, check: bool = True) -> _Result: ...
+    def docker(self, *args: str, check: bool = True) -> _Result:
+        """Run `docker ARGS`."""
 
-    def service_hashes(self) -> dict[str, str]: ...
-
-
-@dataclass(frozen=True)
-class Instance:
-    """One container of a service, with what a roll has to know about it."""
-
-    id: str
-    name: str
-    service: str
-    number: int
-    running: bool
-    pid: int
-    started: float
-    config_hash: str
-    sources: tuple[str, ...]
-    command: tuple[str, ...]
-    published: bool
-    addresses: tuple[str, ...]
-
-    @property
-    def celery(self) -> bool:
-        """Whether it is a Celery worker."""
-        return any("celery" in word for word in self.command) and "worker" in self.command
-
-
-def parse_instances(text: str) -> list[Instance]:
-    """Read the JSON of `docker inspect`."""
-    return sorted((_instance(entry) for entry in json.loads(text or "[]")), key=lambda one: (one.service, one.number))
-
-
-def _instance(entry: Mapping[str, Any]) -> Instance:
-    labels = entry["Config"].get("Labels") or {}
-    state = entry.get("State") or {}
-    network = entry.get("NetworkSettings") or {}
-    binds = [mount["Source"] for mount in entry.get("Mounts") or [] if mount.get("Type") == "bind"]
-    return Instance(
-        id=entry["Id"],
-        name=str(entry.get("Name", "")).lstrip("/"),
-        service=labels.get("com.docker.compose.service", ""),
-        number=int(labels.get("com.docker.compose.container-number") or 1),
-        running=state.get("Status") == "running",
-        pid=int(state.get("Pid") or 0),
-        started=seconds_since_epoch(state.get("StartedAt", "")),
-        config_hash=labels.get("com.docker.compose.config-hash", ""),
-        sources=tuple(sorted(binds)),
-        command=(str(entry.get("Path", "")), *map(str, entry.get("Args") or [])),
-        published=bool((entry.get("HostConfig") or {}).get("PortBindings")),
-        addresses=tuple(
-            one["IPAddress"] for one in (network.get("Networks") or {}).values() if one and one.get("IPAddress")
-        ),
-    )
-
-
-def seconds_since_epoch(text: str) -> float:
-    """Read docker's time stamps, which are UTC with nanoseconds."""
-    found = re.match(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?", text)
-    if not found:
-        return 0.0
-    whole = datetime.strptime(found.group(1), "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc).timestamp()
-    return whole + float(found.group(2) or 0)
-
-
-# What a process has read
-
-
-@dataclass(frozen=True)
-class Rendered:
-    """The rendered files that a service reads: what is in them, and since when at the earliest."""
-
-    digest: str
-    newest: float
-
-
-def rendered(sources: Iterable[str], env: Path) -> Rendered:
-    """Look at the files below ``env`` that are mounted into a service."""
-    digest = hashlib.sha256()
-    newest = 0.0
-    base = os.path.realpath(env) + os.sep
-    for source in sorted(set(sources)):
-        if not (os.path.realpath(source) + os.sep).startswith(base):
-            continue
-        path = Path(source)
-        found = sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
-        for file in found:
-            if "__pycache__" in file.parts or not file.is_file():
-                continue
-            content = file.read_bytes()
-            digest.update(f"{file}\0{len(content)}\0".encode() + content)
-            newest = max(newest, file.stat().st_mtime)
-    return Rendered(digest.hexdigest(), newest)
-
-
-class Memory:
-    """What is known across runs, in one small file: since when files are as they are, and which rolls are under way."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._content: dict[str, Any] = read_json(path) or {}
-
-    def since(self, service: str, now: Rendered) -> float:
-        """Since when the files of a service have the content that they have now.
-
-        Tutor writes every file at each save, so a modification time says nothing while the content stays.
-        """
-        known = self._content.setdefault("files", {})
-        entry = known.get(service)
-        if not entry or entry["digest"] != now.digest:
-            known[service] = entry = {"digest": now.digest, "since": now.newest}
-        return float(entry["since"])
-
-    def replicas(self, service: str) -> int | None:
-        """How many containers a service had when a roll of it began that has not ended."""
-        found = self._content.get("rolling", {}).get(service)
-        return int(found) if found else None
-
-    def begin(self, service: str, replicas: int) -> None:
-        """Note that a roll begins."""
-        self._content.setdefault("rolling", {})[service] = replicas
-        self.save()
-
-    def end(self, service: str) -> None:
-        """Note that a roll has ended."""
-        self._content.get("rolling", {}).pop(service, None)
-        self.save()
-
-    def asked_to_end(self, identity: str) -> bool:
-        """Whether a worker was asked to finish; to ask twice would make it drop its tasks."""
-        return identity in self._content.get("ending", [])
-
-    def note_ending(self, identity: str) -> None:
-        """Note that a worker has been asked to finish."""
-        self._content["ending"] = [*self._content.get("ending", [])[-19:], identity]
-        self.save()
-
-    def save(self) -> None:
-        """Write it down."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        write_file(self._path, json.dumps(self._content, indent=1, sort_keys=True) + "\n", durable=True)
+    def service_hashes(self) -> dict[str, str]:
+        """Compose's hash of each service's definition."""
 
 
 # The roll
@@ -262,17 +126,44 @@ def roll(
     limits: Limits | None = None,
     tools: Tools | None = None,
 ) -> Report:
-    """Roll the named services (all that can be when none is named) of which a process runs with other settings than those
-    rendered now; with ``force`` all of them. ``timeout`` is how long a new container may take until it answers."""
+    """Roll those of the named services, or of all that can be rolled, that run with other settings than those rendered.
+
+    With ``force`` each of them is rolled. ``timeout`` is how long a new container may take until it answers.
+    """
     bounds = limits or Limits()
     if timeout is not None:
-        bounds = Limits(timeout, bounds.drain, bounds.tasks, bounds.keepalive, bounds.settle)
-    return _Roll(tutor, bounds, tools or Tools()).run(services, force)
+        bounds = replace(bounds, ready=timeout)
+    with _told():
+        return _Roll(tutor, bounds, tools or Tools()).run(services, force)
 
 
 def stale(tutor: Platform, services: Sequence[str] = (), tools: Tools | None = None) -> list[str]:
     """Name the services that a roll would roll. Reads only, apart from noting since when files are as they are."""
-    return _Roll(tutor, Limits(), tools or Tools()).stale(services)
+    with _told():
+        return _Roll(tutor, Limits(), tools or Tools()).stale(services)
+
+
+@contextlib.contextmanager
+def as_read(tutor: Platform, tools: Tools | None = None) -> Iterator[None]:
+    """Render inside it what means the same to every process in other words: nobody has to be rolled because of that.
+
+    A service that has to be rolled already still has to be.
+    """
+    rolling = _Roll(tutor, Limits(), tools or Tools())
+    with _told():
+        rolling.stale(())
+    yield
+    with _told():
+        rolling.take_as_read()
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Turn what the network or Caddy says into the operator's sentence."""
+    try:
+        yield
+    except (NetworkError, CaddyError) as problem:
+        raise RollError(f"The platform cannot be rolled: {problem}.") from problem
 
 
 class _Roll:
@@ -312,6 +203,11 @@ class _Roll:
         with contextlib.suppress(OSError):  # a reader without the right to write learns the same
             self._memory.save()
         return sorted(name for name, instances in wanted.items() if self._due(name, instances))
+
+    def take_as_read(self) -> None:
+        for service, instances in self.candidates(()).items():
+            self._memory.take_as_read(service, self._rendered(instances))
+        self._memory.save()
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
@@ -353,12 +249,11 @@ class _Roll:
         for one in self._instances():
             if one.running:
                 running.setdefault(one.service, []).append(one)
-        env = os.path.realpath(self._tutor.root / "env") + os.sep
+        env = self._tutor.root / "env"
         able = {
             name
             for name, instances in running.items()
-            if name not in NEVER
-            and any((os.path.realpath(path) + os.sep).startswith(env) for path in instances[0].sources)
+            if name not in NEVER and any(below(path, env) for path in instances[0].sources)
         }
         for service in services:
             if service in NEVER:
@@ -367,7 +262,8 @@ class _Roll:
                 )
             if service not in running:
                 raise RollError(
-                    f"{service} does not run at {self._tutor.root}: start the platform with `tutor local start -d` first."
+                    f"{service} does not run at {self._tutor.root}: start the platform with `tutor local start -d` "
+                    "first."
                 )
         names = set(services) or able
         return {name: running[name] for name in sorted(names)}
@@ -375,8 +271,10 @@ class _Roll:
     def _look(self, wanted: Mapping[str, list[Instance]]) -> None:
         self._hashes = self._tutor.service_hashes()
         for service, instances in wanted.items():
-            files = rendered((path for one in instances for path in one.sources), self._tutor.root / "env")
-            self._since[service] = self._memory.since(service, files)
+            self._since[service] = self._memory.since(service, self._rendered(instances))
+
+    def _rendered(self, instances: Iterable[Instance]) -> Rendered:
+        return rendered((path for one in instances for path in one.sources), self._tutor.root / "env")
 
     def _outdated(self, one: Instance) -> bool:
         return (
@@ -410,9 +308,10 @@ class _Roll:
 
     def _service(self, service: str) -> None:
         running = self._running(service)
+        if not running:
+            raise RollError(f"{service} ended before it was rolled: start it with `tutor local start -d` first.")
         replicas = self._memory.replicas(service) or len(running)
-        first = running[0]
-        self._refuse_single(first)
+        self._refuse_single(running[0])
         self._memory.begin(service, replicas)
         while True:
             running = self._running(service)
@@ -420,22 +319,28 @@ class _Roll:
             if not outdated:
                 break
             fresh = [one for one in running if one not in outdated]
-            web = bool(listening(self._tools.sockets(outdated[0].pid)))
-            if len(running) <= replicas:
-                spare = self._another(service, running, web)
-                self._await(spare, outdated[0], web)
-            elif fresh:
-                self._await(fresh[-1], outdated[0], web)
-            self._retire(outdated[0], web)
+            # What a dead roll left behind may never have come up, so the measure is one that serves.
+            old = next((one for one in outdated if self._serves(one)), outdated[0])
+            web = self._serves(old)
+            if len(running) <= replicas or not fresh:
+                self._await(self._another(service, running, web), old, web)
+            else:
+                self._await(fresh[-1], old, web)
+            self._retire(old, web)
         for extra in running[replicas:]:
-            self._retire(extra, bool(listening(self._tools.sockets(extra.pid))))
+            self._retire(extra, self._serves(extra))
         self._tidy(service, replicas)
         self._memory.end(service)
+
+    def _serves(self, one: Instance) -> bool:
+        """Whether others can connect to it: a web service, rather than a worker."""
+        return bool(listening(self._tools.sockets(one.pid)))
 
     def _refuse_single(self, one: Instance) -> None:
         if one.published:
             raise RollError(
-                f"{one.service} publishes a port of this host, so two of it cannot run side by side: use state restarted."
+                f"{one.service} publishes a port of this host, so two of it cannot run side by side: "
+                "use state restarted."
             )
         if not re.fullmatch(rf"{re.escape(self._tutor.project_name)}[-_]{re.escape(one.service)}[-_]\d+", one.name):
             raise RollError(
@@ -458,15 +363,16 @@ class _Roll:
             watching.release({one.pid for one in added})
         if not added:
             raise RollError(
-                f"{service}: its new container ended at once, the old one still serves: see `tutor local logs {service}`."
+                f"{service}: its new container ended at once, the old one still serves: "
+                f"see `tutor local logs {service}`."
             )
         if web:
             self._tools.gate.close(added[0].pid, _GATE_SECONDS)
         if self._outdated(added[0]):
             self._tutor.docker("rm", "--force", added[0].id, check=False)
             raise RollError(
-                f"{service}: compose made its new container from another definition than `tutor local dc config` tells; "
-                "did somebody run `tutor config save` meanwhile? Run this again."
+                f"{service}: compose made its new container from another definition than `tutor local dc config` "
+                "tells; did somebody run `tutor config save` meanwhile? Run this again."
             )
         self._priority(added[0], _BACKGROUND_SHARES)
         return added[0]
@@ -501,7 +407,7 @@ class _Roll:
         while self._tools.clock() - begun < self._limits.ready:
             if not self._tools.alive(look.pid):
                 good, reason = 0, "its process ended"
-                self._tools.sleep(0.5)
+                self._tools.sleep(0.1)  # docker may start it again, without a gate
                 again = self._again(spare)
                 if again is None:
                     continue
@@ -619,8 +525,8 @@ class _Roll:
         while self._tools.alive(old.pid) or self._again(old) is not None:
             if self._tools.clock() >= deadline:
                 raise RollError(
-                    f"{old.service}: the old worker {old.name} still works on tasks after {self._limits.tasks:g} s; it takes no "
-                    "new ones and a new worker consumes: run this again later, nothing else is needed."
+                    f"{old.service}: the old worker {old.name} still works on tasks after {self._limits.tasks:g} s; it "
+                    "takes no new ones and a new worker consumes: run this again later, nothing else is needed."
                 )
             self._tools.sleep(0.3)
 

@@ -23,8 +23,8 @@ options:
   set:
     description:
       - Settings and their values, of any YAML type; they arrive with exactly this type.
-      - Refused, because Tutor alters them, are texts that contain C({{), C({%) or C({#), that end with a line feed, or that
-        contain carriage returns or other control characters; and the names that Tutor renames when it reads them.
+      - Refused, because Tutor alters them, are texts that contain C({{), C({%) or C({#), that end with a line feed, or
+        that contain carriage returns or other control characters; and the names that Tutor renames when it reads them.
     type: dict
     default: {}
   secrets:
@@ -52,6 +52,13 @@ options:
       - For settings that are lists, one item or a list of items to take out wherever they occur.
     type: dict
     default: {}
+  reread:
+    description:
+      - Whether running processes have to read what this changes.
+      - With V(false), O(tutorops.scale.tutor_local#module:state=rolled) rolls nothing because of it. That is for
+        changes which render the same meaning in other words.
+    type: bool
+    default: true
   backups:
     description:
       - How many backups C(config.yml.TIME.bak) to keep beside C(config.yml); V(0) makes none.
@@ -69,8 +76,8 @@ attributes:
     platforms: posix
     support: full
 notes:
-  - C(changed) compares the content of C(config.yml) and of the rendered files. It is also true when settings were right and
-    only the rendering was behind, as after an edit by hand or a new plugin file.
+  - C(changed) compares the content of C(config.yml) and of the rendered files. It is also true when settings were right
+    and only the rendering was behind, as after an edit by hand or a new plugin file.
   - Nothing is written when nothing differs; not even modification times change.
   - The list C(PLUGINS) is left to M(tutorops.scale.tutor_plugin).
 seealso:
@@ -131,7 +138,10 @@ backup:
   returned: success
 """
 
+import contextlib
+
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.tutorops.scale.plugins.module_utils.roll import as_read
 from ansible_collections.tutorops.scale.plugins.module_utils.tutor import TutorError
 from ansible_collections.tutorops.scale.plugins.module_utils.tutor_config_file import ConfigChange
 from ansible_collections.tutorops.scale.plugins.module_utils.tutor_module import (
@@ -158,6 +168,7 @@ def main():
             unset={"type": "list", "elements": "str", "default": []},
             append={"type": "dict", "default": {}},
             remove={"type": "dict", "default": {}},
+            reread={"type": "bool", "default": True},
             backups={"type": "int", "default": 5},
         ),
         supports_check_mode=True,
@@ -178,13 +189,14 @@ def main():
         remove=_lists(params["remove"]),
     )
     try:
-        outcome = change_config(
-            tutor,
-            change,
-            check_mode=module.check_mode,
-            backups=params["backups"],
-            hide=bool(params["secrets"]),
-        )
+        with contextlib.nullcontext() if params["reread"] or module.check_mode else as_read(tutor):
+            outcome = change_config(
+                tutor,
+                change,
+                check_mode=module.check_mode,
+                backups=params["backups"],
+                hide=bool(params["secrets"]),
+            )
     except (TutorError, OSError) as error:
         fail(module, tutor, error)
     module.exit_json(

@@ -24,7 +24,9 @@ options:
       - V(restarted) interrupts the services and has them read their files again. Services whose definition changed
         (image, environment, mounts) are created anew instead, because a restart alone would not apply that.
       - V(rebooted) stops everything first and then starts it. The platform is down meanwhile.
-      - V(rolled) replaces web services one container after the other while requests are answered.
+      - V(rolled) replaces the containers of those services that run with other settings than those rendered, one after
+        the other, while requests are answered and tasks are finished. It needs root, C(nft) and C(nsenter).
+      - Stores, the web proxy and whatever publishes a port of the host run only once, and so are not rolled.
     type: str
     choices: [started, stopped, restarted, rebooted, rolled]
     default: started
@@ -136,14 +138,30 @@ containers:
       description: Image.
       type: str
 roll:
-  description: What the rolling restart measured.
+  description: What the rolling restart did.
   type: dict
-  returned: when O(state=rolled)
+  returned: when O(state=rolled) and not in check mode
+  contains:
+    rolled:
+      description: Services that were rolled, in order.
+      type: list
+      elements: str
+    kept:
+      description: Services that ran with the rendered settings already.
+      type: list
+      elements: str
+    seconds:
+      description: How long each took.
+      type: dict
+    cut:
+      description: Connections that did not end within the time to drain, and were cut.
+      type: int
 """
 
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.tutorops.scale.plugins.module_utils.roll import roll, stale
 from ansible_collections.tutorops.scale.plugins.module_utils.tutor import TutorError
 from ansible_collections.tutorops.scale.plugins.module_utils.tutor_containers import changes
 from ansible_collections.tutorops.scale.plugins.module_utils.tutor_module import TUTOR_OPTIONS, fail, open_tutor
@@ -155,24 +173,24 @@ from ansible_collections.tutorops.scale.plugins.module_utils.tutor_platform impo
     perform,
 )
 
-try:
-    from ansible_collections.tutorops.scale.plugins.module_utils.roll import roll
-except ImportError:
-    roll = None
-
 
 def roll_services(tutor, services, timeout, check_mode):
     """Hand over to the rolling restart; gives what happened to the containers, and its own report."""
-    if roll is None:
-        raise TutorError("This installation of the collection has no rolling restart; use state restarted.")
     chosen = choose(tutor, services)
     before = tutor.containers()
     if check_mode:
-        return Performed(True, {"recreated": chosen or tutor.services()}, before), {}
+        due = stale(tutor, chosen)
+        return Performed(bool(due), {"recreated": due} if due else {}, before), {}
     report = roll(tutor, chosen, timeout=timeout)
+    left = stale(tutor, chosen)
+    if left:
+        raise TutorError(
+            f"{', '.join(left)} runs with other settings than those rendered now, though all were rolled: somebody "
+            "changed the platform meanwhile; run this again."
+        )
     after = tutor.containers()
     found = changes(before, after)
-    return Performed(bool(found), found, after), asdict(report) if is_dataclass(report) else report
+    return Performed(bool(report.rolled or found), found, after), asdict(report)
 
 
 def shown(containers):

@@ -4,7 +4,8 @@
 """The generated Tutor plugin, rendered by the real Tutor: what an attach and a commit make of a platform's services.
 
 The question is always the same: what would `docker compose up` create anew? Compose itself answers where it is at hand
-(as a plugin of docker, or in the lab's image of the app server); the definitions that it would hash are compared everywhere.
+(as a plugin of docker, or in the lab's image of the app server); the definitions that it hashes are compared
+everywhere.
 """
 
 from __future__ import annotations

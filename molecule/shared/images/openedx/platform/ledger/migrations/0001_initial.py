@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+from django.db import migrations, models
+
+FIELDS = [
+    ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+    ("key", models.CharField(db_index=True, max_length=191)),
+    ("created", models.DateTimeField(auto_now_add=True)),
+]
+
+
+class Migration(migrations.Migration):
+    """The two tables of the ledger."""
+
+    initial = True
+    dependencies: list[tuple[str, str]] = []
+    operations = [migrations.CreateModel("Entry", FIELDS), migrations.CreateModel("TaskEntry", FIELDS)]

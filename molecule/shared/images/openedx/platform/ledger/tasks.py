@@ -1,0 +1,15 @@
+"""The task that writes an entry."""
+
+from __future__ import annotations
+
+from celery import shared_task
+from django.db import InterfaceError, OperationalError
+
+from .models import TaskEntry
+
+
+# As edx-platform's tasks for grades: a database that is away for a while is no reason to forget a task.
+@shared_task(autoretry_for=(InterfaceError, OperationalError), default_retry_delay=1, max_retries=120, ignore_result=True)
+def record(key: str) -> None:
+    """Write one entry."""
+    TaskEntry.objects.create(key=key)

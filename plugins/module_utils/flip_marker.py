@@ -35,18 +35,18 @@ class FlipMarker:
         """The marker of a flip that is under way, or None. One that cannot be read is one all the same."""
         try:
             found = read_json(path)
-        except ValueError:
-            found = {}
-        if found is None:
-            return None
-        return cls(
-            stage=str(found.get("stage", "")),
-            leaving=str(found.get("leaving", "")),
-            taking=str(found.get("taking", "")),
-            pid=int(found.get("pid", 0)),
-            process_started=str(found.get("process_started", "")),
-            hold_ends=float(found.get("hold_ends", 0.0)),
-        )
+            if found is None:
+                return None
+            return cls(
+                stage=str(found["stage"]),
+                leaving=str(found["leaving"]),
+                taking=str(found["taking"]),
+                pid=int(found["pid"]),
+                process_started=str(found["process_started"]),
+                hold_ends=float(found["hold_ends"]),
+            )
+        except (ValueError, TypeError, KeyError, OverflowError):
+            return cls("", "", "", 0, "", 0.0)
 
     def write(self, path: Path) -> None:
         """Put it on the disk."""

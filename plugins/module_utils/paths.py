@@ -122,9 +122,11 @@ def sync_directory(path: Path) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """The content of a JSON file, or None when there is none."""
+    """The mapping in a JSON file, or None when there is no file; ValueError when it holds something else."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    return dict(content)
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds no mapping")
+    return content

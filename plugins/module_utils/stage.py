@@ -320,8 +320,8 @@ class Runner:
         returned = read_json(self.paths.returned(self.name))
         if store.door.pointer() == LOCAL and returned is not None and not options.again:
             raise StoreError(
-                f"store {self.name} was rolled back on purpose at {returned.get('at')}: it stays on the local end until "
-                "you set offload_again=true"
+                f"store {self.name} was rolled back on purpose at {returned.get('at')}: it stays on the local end "
+                "until you set offload_again=true"
             )
         outcome = self._flip(store, record, options, "cutover", store.local.name, store.cluster.name)
         remove_file(self.paths.returned(self.name))
@@ -435,8 +435,8 @@ class Runner:
                 continue
             after = f"; the flip was settled, the {serving} end serves" if serving else ""
             error = (
-                f"the process of stage {stage} of store {self.name} died on the app server{after}: run the same playbook "
-                "again"
+                f"the process of stage {stage} of store {self.name} died on the app server{after}: run the same "
+                "playbook again"
             )
             path = self.paths.progress(self.name, stage)
             write_file(path, json.dumps({**found, "ok": False, "error": error, "ended": now()}) + "\n")

@@ -1,0 +1,278 @@
+# Copyright: (c) 2026, Tutor Ops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is said to HAProxy's admin socket and made of its answers; tests/engine/edge asks a real one."""
+
+from __future__ import annotations
+
+import http.server
+import socket
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ansible_collections.tutorops.scale.plugins.module_utils.edge import (
+    Edge,
+    EdgeError,
+    EdgeSettings,
+    Member,
+    Served,
+    Server,
+    StoreDoor,
+    ask_primary,
+    read_pointer,
+    write_pointer,
+)
+
+#: As HAProxy 3.0 prints it.
+STATE = """1
+# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight \
+srv_time_since_last_change srv_check_status srv_check_result srv_check_health srv_check_state srv_agent_state \
+bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord srv_use_ssl srv_check_port srv_check_addr srv_agent_addr \
+srv_agent_port
+3 mysql_local 1 local 172.18.0.5 2 0 1 1 1 1 0 2 0 0 0 0 mysql.local.invalid 3306 - 0 0 - - 0
+3 mysql_local 2 waiting 127.0.0.1 2 0 1 1 1 1 0 2 0 0 0 0 - 1 - 0 0 - - 0
+4 mysql_cluster 1 db1 10.0.0.11 0 0 1 1 1 8 2 0 6 0 0 0 - 3306 - 0 9200 - - 9200
+4 mysql_cluster 2 db2 10.0.0.12 2 1 1 1 1 8 2 0 14 0 0 0 - 3306 - 0 9200 - - 9200
+
+"""
+
+
+class Haproxy:
+    """Answers each command with what a test says, and keeps what it was sent."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.answers: dict[str, str] = {}
+        self.heard: list[str] = []
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.bind(str(path))
+        self._socket.listen()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                client, _ = self._socket.accept()
+            except OSError:
+                return
+            with client:
+                line = client.recv(65536).decode().strip()
+                self.heard.append(line)
+                answer = next((text for start, text in self.answers.items() if line.startswith(start)), "\n")
+                client.sendall(answer.encode())
+
+    def close(self) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+
+@pytest.fixture
+def haproxy() -> Iterator[Haproxy]:
+    # Not below tmp_path: the path of a socket has to be short.
+    with tempfile.TemporaryDirectory() as folder:
+        made = Haproxy(Path(folder) / "edge.sock")
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def edge(haproxy: Haproxy) -> Edge:
+    return Edge(haproxy.path, timeout=0.5)
+
+
+def test_servers_are_read_from_the_state(haproxy: Haproxy, edge: Edge) -> None:
+    haproxy.answers["show servers state"] = STATE
+    local, waiting, db1, db2 = edge.servers()
+    assert local == Server("mysql_local", "local", "172.18.0.5", 3306, maintenance=False, up=True)
+    # At a port where nothing listens it has no address yet.
+    assert (waiting.address, waiting.usable) == ("", False)
+    assert (db1.up, db1.usable) == (False, False)
+    assert (db2.up, db2.maintenance, db2.usable) == (True, True, False)
+    assert [one.name for one in edge.servers("mysql_cluster")] == ["db1", "db2"]
+
+
+def test_a_hold_is_a_limit_of_zero(haproxy: Haproxy, edge: Edge) -> None:
+    haproxy.answers["show stat"] = "# pxname,svname,scur,slim\nmysql,FRONTEND,3,0\n\n"
+    assert edge.held("mysql")
+    assert edge.frontend("mysql")["scur"] == "3"
+    haproxy.answers["show stat"] = "# pxname,svname,scur,slim\nmysql,FRONTEND,3,2000\n\n"
+    assert not edge.held("mysql")
+
+
+def test_a_frontend_that_is_not_there(haproxy: Haproxy, edge: Edge) -> None:
+    haproxy.answers["show stat"] = "# pxname,svname,scur,slim\n\n"
+    with pytest.raises(EdgeError, match="no frontend 'mysql'"):
+        edge.frontend("mysql")
+
+
+def test_maps_and_lists(haproxy: Haproxy, edge: Edge) -> None:
+    haproxy.answers["show map"] = "0x7f5fc7353020 mysql local\n0x7f5fc7353060 redis cluster\n\n"
+    haproxy.answers["show acl"] = "0x7f5fc8241600 127.0.0.0/8\n0x7f5fc8241680 172.29.50.5/32\n\n"
+    assert edge.map_holds(Path("/pointer"), "mysql", "local")
+    assert not edge.map_holds(Path("/pointer"), "mysql", "cluster")
+    assert edge.entries(Path("/clients")) == ["127.0.0.0/8", "172.29.50.5/32"]
+
+
+@pytest.mark.parametrize(
+    "answer", ["\n", "IP changed from '1' to '2' by 'stats socket command'\n", "no need to change\n"]
+)
+def test_what_haproxy_says_when_it_works(haproxy: Haproxy, edge: Edge, answer: str) -> None:
+    haproxy.answers["set server"] = answer
+    edge.set_address("mysql_local", "local", "172.18.0.5", 3306)
+    assert haproxy.heard == ["set server mysql_local/local addr 172.18.0.5 port 3306"]
+
+
+def test_anything_else_is_a_refusal(haproxy: Haproxy, edge: Edge) -> None:
+    haproxy.answers["set server"] = "No such server.\n"
+    with pytest.raises(EdgeError, match="the edge refused 'set server mysql_local/local state maint': No such server"):
+        edge.set_state("mysql_local", "local", "maint")
+
+
+def test_an_edge_that_does_not_run(tmp_path: Path) -> None:
+    with pytest.raises(EdgeError, match="does not answer on .*systemctl status tutorops-edge"):
+        Edge(tmp_path / "none").state()
+
+
+def test_an_edge_that_hangs(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as deaf:
+        deaf.bind(f"{folder}/edge.sock")
+        deaf.listen()
+        with pytest.raises(EdgeError, match="timed out"):
+            Edge(Path(folder) / "edge.sock", timeout=0.05).state()
+
+
+class TestPointer:
+    @pytest.mark.parametrize("end", ["local", "cluster"])
+    def test_it_comes_back(self, tmp_path: Path, end: str) -> None:
+        write_pointer(tmp_path / "mysql", "mysql", end)
+        assert read_pointer(tmp_path / "mysql", "mysql") == end
+        # HAProxy reads it as a map, after it gave up its rights.
+        assert (tmp_path / "mysql").stat().st_mode & 0o777 == 0o644
+
+    @pytest.mark.parametrize("text", ["", "mysql", "mysql nowhere", "redis local", "mysql local cluster"])
+    def test_what_it_must_not_hold(self, tmp_path: Path, text: str) -> None:
+        (tmp_path / "mysql").write_text(text)
+        with pytest.raises(EdgeError, match="instead of 'mysql local' or 'mysql cluster'"):
+            read_pointer(tmp_path / "mysql", "mysql")
+
+    def test_one_that_is_gone_is_no_reason_to_guess(self, tmp_path: Path) -> None:
+        with pytest.raises(EdgeError, match="restore it before anything else"):
+            read_pointer(tmp_path / "mysql", "mysql")
+
+    def test_an_end_is_one_of_two(self, tmp_path: Path) -> None:
+        with pytest.raises(EdgeError, match="called local or cluster"):
+            write_pointer(tmp_path / "mysql", "mysql", "nowhere")
+        assert not (tmp_path / "mysql").exists()
+
+    def test_a_disk_that_refuses(self, tmp_path: Path) -> None:
+        with pytest.raises(EdgeError, match="cannot be written on the app server"):
+            write_pointer(tmp_path / "none" / "mysql", "mysql", "local")
+
+
+class TestSettings:
+    GIVEN = {
+        "address": "10.0.0.10",
+        "compose_project": "tutor_local",
+        "stores": {
+            "mysql": {
+                "port": 3306,
+                "service": "mysql",
+                "service_port": "3306",
+                "health_port": 9200,
+                "source_port": None,
+                "members": [{"name": "db1", "address": "10.0.0.11", "port": "3306"}],
+            }
+        },
+    }
+
+    def test_they_are_read_with_their_defaults(self) -> None:
+        store = EdgeSettings.from_dict(self.GIVEN).store("mysql")
+        assert (store.service_port, store.source_port, store.health_port, store.maxconn) == (3306, 0, 9200, 2000)
+        assert store.members == (Member("db1", "10.0.0.11", 3306),)
+
+    def test_a_store_that_is_not_served(self) -> None:
+        with pytest.raises(EdgeError, match="serves no store 'redis', only mysql"):
+            EdgeSettings.from_dict(self.GIVEN).store("redis")
+
+
+class TestDoor:
+    def door(self, haproxy: Haproxy, tmp_path: Path, primary: str | None = "db1", seconds: float = 1.0) -> StoreDoor:
+        served = Served("mysql", 3306, "mysql", 3306, members=(Member("db1", "10.0.0.11", 3306),))
+        path = tmp_path / "mysql"
+        write_pointer(path, "mysql", "local")
+        haproxy.answers["show map"] = "0x1 mysql local\n0x2 mysql cluster\n"
+        ticks = iter(range(1000))
+        return StoreDoor(
+            served,
+            Edge(haproxy.path),
+            path,
+            find_primary=lambda served: primary,
+            point_seconds=seconds,
+            clock=lambda: next(ticks) * 0.1,
+            wait=lambda seconds: None,
+        )
+
+    def test_a_primary_that_is_down_for_haproxy_is_taken_as_up(self, haproxy: Haproxy, tmp_path: Path) -> None:
+        haproxy.answers["show servers state"] = STATE
+        with pytest.raises(EdgeError, match="no usable server of the cluster end"):
+            self.door(haproxy, tmp_path).point("cluster")
+        assert "set server mysql_cluster/db1 health up" in haproxy.heard
+
+    @pytest.mark.parametrize("primary", [None, "db9"])
+    def test_no_primary_is_never_guessed(self, haproxy: Haproxy, tmp_path: Path, primary: str | None) -> None:
+        haproxy.answers["show servers state"] = STATE
+        with pytest.raises(EdgeError, match="no usable server"):
+            self.door(haproxy, tmp_path, primary).point("cluster")
+        assert not [line for line in haproxy.heard if "health up" in line]
+
+    def test_a_map_that_did_not_change(self, haproxy: Haproxy, tmp_path: Path) -> None:
+        door = self.door(haproxy, tmp_path)
+        haproxy.answers["show map"] = "0x1 mysql local\n"
+        with pytest.raises(EdgeError, match="did not take over the pointer"):
+            door.point("cluster")
+
+    def test_a_local_end_in_maintenance_is_made_ready(self, haproxy: Haproxy, tmp_path: Path) -> None:
+        haproxy.answers["show servers state"] = STATE.replace("172.18.0.5 2 0", "172.18.0.5 0 1")
+        with pytest.raises(EdgeError, match="no usable server of the local end"):
+            self.door(haproxy, tmp_path).point("local")
+        assert "set server mysql_local/local state ready" in haproxy.heard
+
+    def test_a_release_gives_the_store_its_own_limit_back(self, haproxy: Haproxy, tmp_path: Path) -> None:
+        door = self.door(haproxy, tmp_path)
+        door.hold()
+        door.release()
+        assert haproxy.heard == ["set maxconn frontend mysql 0", "set maxconn frontend mysql 2000"]
+
+
+class TestAskPrimary:
+    def test_the_one_that_says_so(self) -> None:
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                yes = self.server.server_address[0] == "127.0.0.3" and self.path == "/primary"
+                self.send_response(200 if yes else 503)
+                self.end_headers()
+
+            def log_message(self, *words: object) -> None:
+                pass
+
+        first = http.server.HTTPServer(("127.0.0.2", 0), Handler)
+        port = first.server_address[1]
+        servers = [first, http.server.HTTPServer(("127.0.0.3", port), Handler)]
+        for server in servers:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+        # One does not answer at all.
+        members = tuple(Member(f"db{number}", f"127.0.0.{number}", 3306) for number in (4, 2, 3))
+        try:
+            served = Served("mysql", 3306, "mysql", 3306, health_port=port, members=members)
+            assert ask_primary(served) == "db3"
+            assert ask_primary(Served("mysql", 3306, "mysql", 3306, health_port=port, members=members[:2])) is None
+        finally:
+            for server in servers:
+                server.shutdown()
+                server.server_close()
+
+    def test_no_members_no_primary(self) -> None:
+        assert ask_primary(Served("mysql", 3306, "mysql", 3306)) is None

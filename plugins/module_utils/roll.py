@@ -39,6 +39,7 @@ NEVER = frozenset(
 HEALTH_PATHS: Mapping[str, str] = {"lms": "/heartbeat", "cms": "/heartbeat", "notes": "/heartbeat/"}
 
 _READY = re.compile(r"\S+ ready\.\s*$", re.MULTILINE)
+_ENDING = re.compile(r"shutdown \(MainProcess\)")
 _GATE_SECONDS = 15
 _ANSWERS = 3
 _BACKGROUND_SHARES, _USUAL_SHARES = 128, 1024
@@ -518,7 +519,7 @@ class _Roll:
     def _finish_tasks(self, old: Instance) -> None:
         """Warm shutdown: no new task, and each one that was taken is finished."""
         self._tools.say(f"{old.service}: waiting for its tasks to end")
-        if not self._memory.asked_to_end(old.id):
+        if not self._is_ending(old):
             self._memory.note_ending(old.id)
             self._tutor.docker("kill", "--signal", "TERM", old.id)
         deadline = self._tools.clock() + self._limits.tasks
@@ -529,6 +530,13 @@ class _Roll:
                     "takes no new ones and a new worker consumes: run this again later, nothing else is needed."
                 )
             self._tools.sleep(0.3)
+
+    def _is_ending(self, old: Instance) -> bool:
+        """Whether it has been asked. A roll may have died between its note and its signal, so Celery itself tells."""
+        if not self._memory.asked_to_end(old.id):
+            return False
+        printed = self._tutor.docker("logs", "--tail", "20000", old.id, check=False)
+        return bool(_ENDING.search(printed.stdout) or _ENDING.search(printed.stderr))
 
     def _tidy(self, service: str, replicas: int) -> None:
         """Remove what a roll that died left behind, and give a single container the name it had before."""

@@ -90,6 +90,7 @@ class World:
         self.task_seconds = 0.0
         self.pids = 100
         self.caddy_told = 0
+        self.keeper = False
         self.render("found")
 
     # the platform
@@ -196,7 +197,7 @@ class World:
                 number = 1 + max(box.number for box in self.of(service))
                 definition = self.made_as.get(service, self.definitions[service])
                 box = self._start(service, number, definition, **self.next)
-                if getattr(self, "keeper", False):
+                if self.keeper:
                     box.gate_until = self.now + 15
         self.advance(1.0)
         return Printed()
@@ -299,8 +300,10 @@ class World:
     @contextmanager
     def doorkeeper(self, _gate: Any) -> Iterator[Any]:
         self.keeper = True
-        yield Keeper()
-        self.keeper = False
+        try:
+            yield Keeper()
+        finally:
+            self.keeper = False
 
 
 class Keeper:

@@ -13,7 +13,7 @@ description:
   - Starts the unit C(tutorops-stage@STORE:STAGE) that role M(tutorops.scale.edge#role) has put on the app server, shows
     how it gets on, and returns what came of it.
   - The unit runs by itself. When the connection is lost the task tries again to reach it; when the controller dies the
-    unit goes on, and the next run of the same task joins it. Stages are idempotent: running one again is always right.
+    unit goes on, and the next run of the same task joins it. Stages are idempotent, so that is always right.
 author:
   - Tutor Ops contributors (@tutorops)
 options:

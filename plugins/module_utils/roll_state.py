@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .paths import read_json, write_file
+from .roll_tools import Platform
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,49 @@ def seconds_since_epoch(text: str) -> float:
         return 0.0
     whole = datetime.strptime(found.group(1), "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc).timestamp()
     return whole + float(found.group(2) or 0)
+
+
+class Containers:
+    """The containers of a platform's services, without those of one-off runs and jobs."""
+
+    def __init__(self, tutor: Platform) -> None:
+        self._tutor = tutor
+
+    def all(self, service: str | None = None) -> list[Instance]:
+        """All of them, or those of one service, running or not."""
+        filters = [
+            f"label=com.docker.compose.project={self._tutor.project_name}",
+            "label=com.docker.compose.oneoff=False",
+        ]
+        if service:
+            filters.append(f"label=com.docker.compose.service={service}")
+        wanted = [part for each in filters for part in ("--filter", each)]
+        ids = self._tutor.docker("ps", "--all", "--quiet", "--no-trunc", *wanted).stdout.split()
+        if not ids:
+            return []
+        return parse_instances(self._tutor.docker("inspect", "--type=container", *ids, check=False).stdout)
+
+    def running(self, service: str) -> list[Instance]:
+        """The running ones of a service."""
+        return [one for one in self.all(service) if one.running]
+
+    def again(self, one: Instance) -> Instance | None:
+        """The same container as it is now, if it runs."""
+        found = parse_instances(self._tutor.docker("inspect", "--type=container", one.id, check=False).stdout)
+        return found[0] if found and found[0].running else None
+
+    def caddy(self) -> Instance | None:
+        """The web proxy, if it runs."""
+        found = self.running("caddy")
+        return found[0] if found else None
+
+    def scaled(self) -> dict[str, int]:
+        """The services that an operator scaled, which compose would otherwise set back to one container."""
+        counts: dict[str, int] = {}
+        for one in self.all():
+            if one.running:
+                counts[one.service] = counts.get(one.service, 0) + 1
+        return {name: count for name, count in counts.items() if count > 1}
 
 
 # What a process has read

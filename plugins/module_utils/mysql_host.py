@@ -10,7 +10,7 @@ import re
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,8 @@ class Question:
     data_dir: str = "/var/lib/mysql"
     socket: str = "/run/mysqld/mysqld.sock"
     users: tuple[str, ...] = ("root",)
+    password: str = field(default="", repr=False)
+    ca: str = ""
     watched: tuple[str, ...] = ()
 
 
@@ -57,6 +59,7 @@ class HostState:
     port_taken_by: str | None
     health_port_taken_by: str | None
     user_schemas: tuple[str, ...]
+    login: str | None
     group_state: str | None
     group_in_service: bool | None
     gtid_executed_empty: bool | None
@@ -97,7 +100,7 @@ class Host:
         asked = self._asked
         service = self._service()
         schemas = self._schemas()
-        member = self._member() if service["ActiveState"] == "active" else None
+        login, member = self._member() if service["ActiveState"] == "active" else (None, None)
         installed, candidate = self._versions()
         return HostState(
             address=asked.address,
@@ -113,8 +116,9 @@ class Host:
             data_dir_empty=not self._entries(),
             memory_bytes=self._memory(),
             port_taken_by=self._taken_by(asked.port, ("mysqld",)),
-            health_port_taken_by=self._taken_by(asked.health_port, ("mysql-health", "tutorops-mysql-")),
+            health_port_taken_by=self._taken_by(asked.health_port, ("tutorops-mysql-",)),
             user_schemas=member.user_schemas if member else schemas,
+            login=login,
             group_state=member.state if member else None,
             group_in_service=member.in_service if member else None,
             gtid_executed_empty=not member.gtid_executed if member else None,
@@ -193,12 +197,21 @@ class Host:
                 return name[1] if name else "another process"
         return None
 
-    def _member(self) -> MemberState | None:
-        """Ask MySQL itself, by its socket; not possible before the role has run, nor while it does not answer."""
-        for user in self._asked.users:
+    def _member(self) -> tuple[str | None, MemberState | None]:
+        """Ask MySQL itself; not possible before the role has run, nor while it does not answer."""
+        asked = self._asked
+        logins: list[tuple[str, dict[str, Any]]] = [
+            (user, {"unix_socket": str(self._path(asked.socket)), "user": user}) for user in asked.users
+        ]
+        if asked.password and self._path(asked.ca).is_file():
+            # After a copy from elsewhere the accounts by socket are gone until they are made again.
+            user = asked.users[0]
+            by_network = {"host": asked.address, "port": asked.port, "user": user, "password": asked.password}
+            logins.append((user, {**by_network, "ca": str(self._path(asked.ca))}))
+        for user, options in logins:
             try:
-                with self._connect(unix_socket=str(self._path(self._asked.socket)), user=user, timeout=5) as connection:
-                    return MemberServer(Member(self._asked.address, self._asked.address), connection).look()
+                with self._connect(**options, timeout=5) as connection:
+                    return user, MemberServer(Member(asked.address, asked.address), connection).look()
             except StoreError:
                 continue
-        return None
+        return None, None

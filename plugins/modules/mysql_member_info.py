@@ -48,6 +48,12 @@ options:
     type: list
     elements: str
     default: [root]
+  password:
+    description: Password of the first of O(users), to try by network when nobody is let in by socket.
+    type: str
+  ca:
+    description: Certificate authority of the server's certificate, for the login by network.
+    type: path
   watched:
     description: Files after whose change the server wants a restart.
     type: list
@@ -134,6 +140,9 @@ member:
       description: Databases other than MySQL's own.
       type: list
       elements: str
+    login:
+      description: Which of the users was let in, or null.
+      type: str
     group_state:
       description: State of the member in its group, C(OFFLINE) without one, or null.
       type: str
@@ -164,11 +173,14 @@ def main():
             data_dir={"type": "path", "default": "/var/lib/mysql"},
             socket={"type": "path", "default": "/run/mysqld/mysqld.sock"},
             users={"type": "list", "elements": "str", "default": ["root"]},
+            password={"type": "str", "no_log": True},
+            ca={"type": "path"},
             watched={"type": "list", "elements": "path", "default": []},
         ),
         supports_check_mode=True,
     )
-    asked = {name: tuple(value) if isinstance(value, list) else value for name, value in module.params.items()}
+    given = {name: value for name, value in module.params.items() if value is not None}
+    asked = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
     try:
         found = Host(Question(**asked)).read()
     except OSError as error:

@@ -1,0 +1,135 @@
+# Copyright: (c) 2026, Tutor Ops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: mysql_member
+short_description: Give a server the accounts of a MySQL group's member
+description:
+  - Makes the accounts that every member of a group has, and tells the server how to log in to the others.
+  - Runs on the member itself as root, by socket, and leaves no trace in the server's history. A member of a group in
+    service is left alone, because it has the accounts of its group.
+version_added: 0.1.0
+author:
+  - Tutor Ops contributors (@tutorops)
+options:
+  socket:
+    description: Socket of the server.
+    type: path
+    default: /run/mysqld/mysqld.sock
+  users:
+    description: Users to try, in this order, that may log in by socket as the system's root.
+    type: list
+    elements: str
+    default: [root]
+  admin_user:
+    description: The administrator of all members.
+    type: str
+    required: true
+  admin_password:
+    description: The administrator's password.
+    type: str
+    required: true
+  admin_hosts:
+    description: From where the administrator may log in, as MySQL's host patterns.
+    type: list
+    elements: str
+    default: ['%']
+  replication_user:
+    description: Account that the members use among themselves.
+    type: str
+    required: true
+  replication_password:
+    description: Its password.
+    type: str
+    required: true
+  health_user:
+    description: Account of the health endpoint, logged in by socket.
+    type: str
+    default: tutorops_health
+attributes:
+  check_mode:
+    description: Says whether accounts are missing.
+    support: full
+  diff_mode:
+    description: Accounts are not shown.
+    support: none
+  platform:
+    description: A member of the group.
+    platforms: posix
+    support: full
+requirements:
+  - PyMySQL on the host (the package python3-pymysql)
+seealso:
+  - module: tutorops.scale.mysql_group
+"""
+
+EXAMPLES = r"""
+- name: Make the accounts
+  tutorops.scale.mysql_member:
+    admin_user: tutorops_admin
+    admin_password: "{{ mysql_admin_password }}"
+    replication_user: tutorops_repl
+    replication_password: "{{ mysql_replication_password }}"
+"""
+
+RETURN = r"""#"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.tutorops.scale.plugins.module_utils.mysql_client import Connection
+from ansible_collections.tutorops.scale.plugins.module_utils.mysql_member import Accounts, Member, MemberServer
+from ansible_collections.tutorops.scale.plugins.module_utils.stores.base import StoreError
+
+
+def log_in(socket, users):
+    """A connection of the first user who is let in."""
+    for user in users[:-1]:
+        try:
+            return Connection(unix_socket=socket, user=user)
+        except StoreError:
+            continue
+    return Connection(unix_socket=socket, user=users[-1])
+
+
+def prepare(server, accounts, check_mode):
+    """Make what is missing; says whether something was."""
+    if server.look().in_service or server.is_prepared(accounts):
+        return False
+    if not check_mode:
+        server.stop_group()
+        server.make_accounts(accounts)
+        server.set_recovery_account(accounts)
+    return True
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec=dict(
+            socket={"type": "path", "default": "/run/mysqld/mysqld.sock"},
+            users={"type": "list", "elements": "str", "default": ["root"]},
+            admin_user={"type": "str", "required": True},
+            admin_password={"type": "str", "required": True, "no_log": True},
+            admin_hosts={"type": "list", "elements": "str", "default": ["%"]},
+            replication_user={"type": "str", "required": True},
+            replication_password={"type": "str", "required": True, "no_log": True},
+            health_user={"type": "str", "default": "tutorops_health"},
+        ),
+        supports_check_mode=True,
+    )
+    options = dict(module.params)
+    socket, users = options.pop("socket"), options.pop("users")
+    accounts = Accounts(**{**options, "admin_hosts": tuple(options["admin_hosts"])})
+    try:
+        with log_in(socket, users) as connection:
+            server = MemberServer(Member("this member", socket), connection)
+            changed = prepare(server, accounts, module.check_mode)
+    except StoreError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=changed)
+
+
+if __name__ == "__main__":
+    main()

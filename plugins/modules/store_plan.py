@@ -1,0 +1,296 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Tutor Ops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: store_plan
+short_description: Tell what moving a store would do, and what stands in its way
+version_added: 0.1.0
+description:
+  - Reads a store of Tutor on the app server with the client inside its container, judges it together with what is known
+    of the members of its cluster, and returns findings. Changes nothing and installs nothing.
+  - A finding has an C(id) that stays the same over releases, a severity (C(blocker), C(warning) or C(info)), a
+    subject, a message and, where there is one, a cure.
+author:
+  - Tutor Ops contributors (@tutorops)
+options:
+  store:
+    description: The store.
+    type: str
+    choices: [mysql]
+    required: true
+  settings:
+    description: The settings of the store's driver, as they are written to C(/etc/tutorops/stores) on the app server.
+    type: dict
+    required: true
+    suboptions:
+      compose_project:
+        description: The compose project of the platform.
+        type: str
+        required: true
+      source:
+        description: Tutor's container and how root gets in.
+        type: dict
+        required: true
+        suboptions:
+          service:
+            description: Its service.
+            type: str
+            required: true
+          port:
+            description: Its port.
+            type: int
+          root_user:
+            description: Who may do everything there.
+            type: str
+            required: true
+          root_password:
+            description: The password of O(settings.source.root_user).
+            type: str
+            required: true
+      cluster:
+        description: The cluster and its accounts.
+        type: dict
+        required: true
+        suboptions:
+          members:
+            description: The members.
+            type: list
+            elements: dict
+          port:
+            description: Their port.
+            type: int
+          health_port:
+            description: The port of their health endpoint.
+            type: int
+          group_name:
+            description: The name of their group.
+            type: str
+          admin_user:
+            description: Their administrator.
+            type: str
+            required: true
+          admin_password:
+            description: The password of O(settings.cluster.admin_user).
+            type: str
+          replication_user:
+            description: The account of replication.
+            type: str
+            required: true
+          replication_password:
+            description: The password of O(settings.cluster.replication_user).
+            type: str
+      edge_address:
+        description: The address of the edge.
+        type: str
+      tutor_root:
+        description: The root of Tutor.
+        type: str
+      source_address:
+        description: Where members reach the container.
+        type: str
+      source_port:
+        description: The port there.
+        type: int
+      databases:
+        description: The databases; empty for all.
+        type: list
+        elements: str
+      tls:
+        description: The paths of certificates.
+        type: dict
+      limits:
+        description: Limits of a flip.
+        type: dict
+  members:
+    description: What M(tutorops.scale.mysql_member_info) found on each member, with the name of the host as C(host).
+    type: list
+    elements: dict
+    required: true
+  tutor:
+    description: What is known of Tutor; C(changes) names the settings that an attach would change.
+    type: dict
+    default: {}
+  attached:
+    description: Whether the platform already reaches the store through the edge. Clients that do not would be left behind.
+    type: bool
+    default: false
+  pointer:
+    description: The pointer of the store. Where it names the cluster there is nothing left to plan.
+    type: path
+    default: /var/lib/tutorops/pointers/mysql
+attributes:
+  check_mode:
+    description: Only reads, so it does the same.
+    support: full
+  diff_mode:
+    description: Nothing changes.
+    support: none
+  platform:
+    description: Where it runs.
+    platforms: posix
+    support: full
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
+"""
+
+EXAMPLES = r"""
+- name: Plan the move of MySQL
+  tutorops.scale.store_plan:
+    store: mysql
+    settings: "{{ mysql_store_settings }}"
+    members: "{{ groups['mysql'] | map('extract', hostvars, 'offload_member') }}"
+"""
+
+RETURN = r"""
+findings:
+  description: What was found, blockers first.
+  type: list
+  elements: dict
+  returned: always
+  sample: [{"id": "mysql.engine", "severity": "blocker", "subject": "source", "message": "...", "cure": "..."}]
+blocked:
+  description: Whether a finding blocks the move.
+  type: bool
+  returned: always
+estimate:
+  description: What the move would take, or null where the source could not be read.
+  type: dict
+  returned: always
+  contains:
+    bytes:
+      description: Bytes to copy.
+      type: int
+    follow_seconds:
+      description: Seconds until the cluster follows, while the platform serves.
+      type: int
+    stall_seconds:
+      description: Seconds for which a flip holds requests.
+      type: float
+    way:
+      description: How the data get there.
+      type: str
+      sample: clone
+"""
+
+import ipaddress
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.tutorops.scale.plugins.module_utils.docker import Docker, DockerError
+from ansible_collections.tutorops.scale.plugins.module_utils.edge import read_pointer
+from ansible_collections.tutorops.scale.plugins.module_utils.mysql_container import ContainerConnection
+from ansible_collections.tutorops.scale.plugins.module_utils.mysql_facts import read_source
+from ansible_collections.tutorops.scale.plugins.module_utils.mysql_plan import PlanFacts, estimate, judge
+from ansible_collections.tutorops.scale.plugins.module_utils.stores.base import CLUSTER, Finding, StoreError
+
+
+def edge_addresses(docker: Docker, project: str) -> list[str]:
+    """The addresses from which containers see this host, and so the edge: the first one of each of their networks."""
+    return [str(ipaddress.ip_network(subnet)[1]) for subnet in docker.subnets(project)]
+
+
+def unreadable(problem: Exception) -> Finding:
+    """Why the source cannot be read."""
+    if "Access denied" in str(problem):
+        return Finding(
+            "mysql.root_password",
+            "blocker",
+            "source",
+            "Tutor's MySQL refuses the user and password that Tutor has for it",
+            "set MYSQL_ROOT_PASSWORD in Tutor to the password that the server has",
+        )
+    return Finding(
+        "mysql.source", "blocker", "source", str(problem), "run `tutor local start -d mysql` and see its log"
+    )
+
+
+def plan(given: dict, docker: Docker) -> tuple[list[Finding], dict[str, object] | None]:
+    """The findings and the estimate."""
+    settings = given["settings"]
+    source, cluster, project = settings["source"], settings["cluster"], settings["compose_project"]
+    pointer = Path(given["pointer"])
+    if pointer.exists() and read_pointer(pointer, given["store"]) == CLUSTER:
+        return [Finding("mysql.moved", "info", "store", "the cluster serves already")], None
+    try:
+        container = docker.container(project, source["service"])
+        if container is None or not container.running:
+            raise StoreError(f"the container of service {source['service']} does not run")
+        with ContainerConnection(container.name, source["root_user"], source["root_password"]) as reader:
+            facts = read_source(reader, (cluster["admin_user"], cluster["replication_user"]))
+        seen_as = edge_addresses(docker, project)
+    except (StoreError, DockerError) as problem:
+        return [unreadable(problem)], None
+    changes = sorted(given["tutor"].get("changes") or [])
+    known = PlanFacts(facts, given["members"], seen_as, given["attached"], changes)
+    return judge(known), estimate(known).as_dict()
+
+
+#: Only the passwords are secret: marking everything would hide every word that the settings and a finding share.
+SETTINGS = dict(
+    compose_project=dict(type="str", required=True),
+    source=dict(
+        type="dict",
+        required=True,
+        options=dict(
+            service=dict(type="str", required=True),
+            port=dict(type="int"),
+            root_user=dict(type="str", required=True),
+            root_password=dict(type="str", required=True, no_log=True),
+        ),
+    ),
+    cluster=dict(
+        type="dict",
+        required=True,
+        options=dict(
+            members=dict(type="list", elements="dict"),
+            port=dict(type="int"),
+            health_port=dict(type="int"),
+            group_name=dict(type="str"),
+            admin_user=dict(type="str", required=True),
+            admin_password=dict(type="str", no_log=True),
+            replication_user=dict(type="str", required=True),
+            replication_password=dict(type="str", no_log=True),
+        ),
+    ),
+    edge_address=dict(type="str"),
+    tutor_root=dict(type="str"),
+    source_address=dict(type="str"),
+    source_port=dict(type="int"),
+    databases=dict(type="list", elements="str"),
+    tls=dict(type="dict"),
+    limits=dict(type="dict"),
+)
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec=dict(
+            store=dict(type="str", choices=["mysql"], required=True),
+            settings=dict(type="dict", required=True, options=SETTINGS),
+            members=dict(type="list", elements="dict", required=True),
+            tutor=dict(type="dict", default={}),
+            attached=dict(type="bool", default=False),
+            pointer=dict(type="path", default="/var/lib/tutorops/pointers/mysql"),
+        ),
+        supports_check_mode=True,
+    )
+    try:
+        findings, outlook = plan(module.params, Docker())
+    except KeyError as problem:
+        module.fail_json(msg=f"the settings of store {module.params['store']} or a member's facts lack {problem}")
+    except StoreError as problem:
+        module.fail_json(msg=str(problem))
+    module.exit_json(
+        changed=False,
+        findings=[one.as_dict() for one in findings],
+        blocked=any(one.blocks for one in findings),
+        estimate=outlook,
+    )
+
+
+if __name__ == "__main__":
+    main()

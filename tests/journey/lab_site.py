@@ -138,6 +138,10 @@ class Site:
         """Whether a flip has begun and is not settled."""
         return bool(self.status()["flip_under_way"])
 
+    def members_online(self) -> int:
+        """How many members serve in the group."""
+        return sum(member["state"] == "ONLINE" for member in self.status()["members"])
+
     def containers(self) -> dict[str, str]:
         """Names and identities of the platform's containers that stay."""
         listed = self.inside(self.app, "docker", "ps", "--no-trunc", "--format", "{{.Names}} {{.ID}}")

@@ -44,7 +44,7 @@ def powered_off(site: Site, host: str) -> Callable[[], None]:
 @pytest.mark.parametrize(("fault", "bound"), [(killed, 10.0), (frozen, 10.0), (cut_off, 15.0), (powered_off, 10.0)])
 def test_primary(cut_over: Site, fault: Callable[[Site, str], Callable[[], None]], bound: float) -> None:
     site = cut_over
-    wait_until(lambda: site.status()["members_online"] == 3, "three members are online", 180)
+    wait_until(lambda: site.members_online() == len(site.settings.data), "every member is online", 180)
     with site.traffic(fault.__name__) as traffic:
         victim = site.primary()
         begun = time.monotonic()

@@ -64,12 +64,14 @@ _NEEDED = (
 #: Plugins that every server has, or that the cluster's members load, too.
 _COMMON_PLUGINS = ("clone", "group_replication", "auth_socket", "mysqlx", "mysqlx_cache_cleaner")
 _DEFINED = """
-SELECT CONCAT(table_schema, '.', table_name) AS name, definer FROM information_schema.views WHERE table_schema NOT IN {0}
+SELECT CONCAT(table_schema, '.', table_name) AS name, definer AS definer FROM information_schema.views
+  WHERE table_schema NOT IN {0}
 UNION ALL SELECT CONCAT(routine_schema, '.', routine_name), definer FROM information_schema.routines
   WHERE routine_schema NOT IN {0}
 UNION ALL SELECT CONCAT(trigger_schema, '.', trigger_name), definer FROM information_schema.triggers
   WHERE trigger_schema NOT IN {0}
-UNION ALL SELECT CONCAT(event_schema, '.', event_name), definer FROM information_schema.events WHERE event_schema NOT IN {0}
+UNION ALL SELECT CONCAT(event_schema, '.', event_name), definer FROM information_schema.events
+  WHERE event_schema NOT IN {0}
 """
 
 

@@ -16,16 +16,16 @@ from .stores.base import Difference
 _OBJECTS = {
     "table": "SELECT table_schema AS s, table_name AS n FROM information_schema.tables WHERE table_type = 'BASE TABLE'"
     f" AND table_schema NOT IN {SYSTEM_SCHEMAS}",
-    "view": f"SELECT table_schema AS s, table_name AS n FROM information_schema.views WHERE table_schema NOT IN "
-    "{SYSTEM_SCHEMAS}",
+    "view": "SELECT table_schema AS s, table_name AS n FROM information_schema.views"
+    f" WHERE table_schema NOT IN {SYSTEM_SCHEMAS}",
     "trigger": "SELECT trigger_schema AS s, trigger_name AS n FROM information_schema.triggers"
     f" WHERE trigger_schema NOT IN {SYSTEM_SCHEMAS}",
     "procedure": "SELECT routine_schema AS s, routine_name AS n FROM information_schema.routines"
     f" WHERE routine_type = 'PROCEDURE' AND routine_schema NOT IN {SYSTEM_SCHEMAS}",
     "function": "SELECT routine_schema AS s, routine_name AS n FROM information_schema.routines"
     f" WHERE routine_type = 'FUNCTION' AND routine_schema NOT IN {SYSTEM_SCHEMAS}",
-    "event": f"SELECT event_schema AS s, event_name AS n FROM information_schema.events WHERE event_schema NOT IN "
-    "{SYSTEM_SCHEMAS}",
+    "event": "SELECT event_schema AS s, event_name AS n FROM information_schema.events"
+    f" WHERE event_schema NOT IN {SYSTEM_SCHEMAS}",
 }
 _SCHEMAS = (
     "SELECT schema_name AS n, default_character_set_name AS charset, default_collation_name AS collation"

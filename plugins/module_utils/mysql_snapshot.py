@@ -83,7 +83,7 @@ def snapshots(
         try:
             follower.execute("STOP REPLICA SQL_THREAD FOR CHANNEL %s", (channel,))
             position, tries, exact = _catch(sources)
-            _advance(follower, channel, position)
+            _advance(follower, channel, position, clock)
             for connection in targets:
                 connection.execute(_SNAPSHOT)
         finally:
@@ -105,11 +105,11 @@ def _catch(sources: list[Connection]) -> tuple[str, int, bool]:
     return position, TRIES, False
 
 
-def _advance(follower: Link, channel: str, position: str) -> None:
+def _advance(follower: Link, channel: str, position: str, clock: Callable[[], float]) -> None:
     """Take a frozen end to a position and not beyond."""
     if channels.missing(follower, position):
         follower.execute(f"START REPLICA SQL_THREAD UNTIL SQL_AFTER_GTIDS = '{position}' FOR CHANNEL '{channel}'")
-        reached = channels.reach(follower, position, _APPLY_SECONDS)
+        reached = channels.reach(follower, position, _APPLY_SECONDS, clock)
         follower.execute("STOP REPLICA SQL_THREAD FOR CHANNEL %s", (channel,))
         if not reached:
             state = channels.look(follower, channel)

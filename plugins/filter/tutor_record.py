@@ -56,7 +56,7 @@ def tutor_record(
         if name in values or name in names:
             continue
         if name in found["user_keys"]:
-            values[name] = found["values"][name]
+            values[name] = found["settings"][name]
         else:
             names.add(name)
     return {

@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 import csv
+import http.client
 import io
 import socket
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -364,13 +363,14 @@ def ask_primary(served: Served, timeout: float = 1.0) -> str | None:
     """Ask every member's health endpoint at once which one takes writes."""
 
     def takes_writes(member: Member) -> bool:
+        connection = http.client.HTTPConnection(member.address, served.health_port, timeout=timeout)
         try:
-            with urllib.request.urlopen(
-                f"http://{member.address}:{served.health_port}/primary", timeout=timeout
-            ) as answer:
-                return bool(answer.status == 200)
-        except (OSError, urllib.error.URLError, ValueError):
+            connection.request("GET", "/primary")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException, ValueError):
             return False
+        finally:
+            connection.close()
 
     if not served.members:
         return None

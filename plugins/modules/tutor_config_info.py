@@ -25,7 +25,7 @@ options:
     elements: str
   missing_ok:
     description:
-      - Leave unknown settings out of RV(values) instead of failing, for settings that only some releases or plugins have.
+      - Leave unknown settings out of RV(settings) instead of failing, for settings that only some releases or plugins have.
     type: bool
     default: false
   show_secrets:
@@ -65,13 +65,13 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-values:
+settings:
   description: Settings and their values, with their types.
   type: dict
   returned: success
   sample: {"MYSQL_HOST": "mysql", "MYSQL_PORT": 3306, "RUN_MYSQL": true}
 user_keys:
-  description: Those of the names in RV(values) that are saved in C(config.yml), rather than left at a default.
+  description: Those of the names in RV(settings) that are saved in C(config.yml), rather than left at a default.
   type: list
   elements: str
   returned: success
@@ -176,7 +176,7 @@ def read(tutor, keys, missing_ok):
             values = tutor.values(keys, missing_ok=missing_ok)
         env_version = tutor.root / "env" / "version"
         return {
-            "values": values,
+            "settings": values,
             "user_keys": sorted(name for name in values if name in user),
             "version": {"full": str(tutor.version), **tutor.version._asdict()},
             "env_version": env_version.read_text(encoding="utf-8").strip() if env_version.is_file() else None,
@@ -216,7 +216,7 @@ def main():
     except (TutorError, OSError) as error:
         fail(module, tutor, error)
     if not module.params["show_secrets"]:
-        found["values"] = masked_config(found["values"])
+        found["settings"] = masked_config(found["settings"])
     module.exit_json(changed=False, **found)
 
 

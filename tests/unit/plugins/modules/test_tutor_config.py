@@ -265,7 +265,7 @@ def test_secrets_are_in_no_output_and_no_argv(lab22: Any, run_module: Run, tmp_p
 def test_info_gives_typed_values_in_force(lab: Any, run_module: Run) -> None:
     keys = ["MYSQL_HOST", "MYSQL_PORT", "RUN_MYSQL", "REDIS_PASSWORD", "OPENEDX_MYSQL_PASSWORD", "MOUNTS"]
     answer = run_module("tutor_config_info", **lab.options(keys=keys))
-    assert answer["values"] == {
+    assert answer["settings"] == {
         "MYSQL_HOST": "mysql",
         "MYSQL_PORT": 3306,
         "RUN_MYSQL": True,
@@ -277,10 +277,10 @@ def test_info_gives_typed_values_in_force(lab: Any, run_module: Run) -> None:
     assert answer["version"]["major"] == lab.major and answer["env_version"] == answer["version"]["full"]
     assert answer["paths"]["plugins"] == str(lab.plugins) and answer["project_name"] == "tutor_local"
     shown = run_module("tutor_config_info", **lab.options(keys=["OPENEDX_MYSQL_PASSWORD"], show_secrets=True))
-    assert shown["values"]["OPENEDX_MYSQL_PASSWORD"] == lab.config()["OPENEDX_MYSQL_PASSWORD"]
+    assert shown["settings"]["OPENEDX_MYSQL_PASSWORD"] == lab.config()["OPENEDX_MYSQL_PASSWORD"]
     unknown = run_module("tutor_config_info", **lab.options(keys=["NO_SUCH_KEY"]))
     assert unknown.get("failed") and "knows no setting NO_SUCH_KEY" in unknown["msg"]
-    assert run_module("tutor_config_info", **lab.options(keys=["NO_SUCH_KEY"], missing_ok=True))["values"] == {}
+    assert run_module("tutor_config_info", **lab.options(keys=["NO_SUCH_KEY"], missing_ok=True))["settings"] == {}
 
 
 def test_print_out_is_the_fallback_where_tutor_is_no_python_script(lab22: Any, tmp_path: Path) -> None:

@@ -209,6 +209,8 @@ class MemberServer:
     def set_open_action(self, wanted: bool) -> None:
         """Whether the group opens its primaries by itself; possible on the primary, and on a member without a group."""
         if self._open_action() != wanted:
+            # A member that boots closed refuses this; every caller sets super_read_only to what it wants next.
+            self.connection.execute("SET GLOBAL super_read_only = OFF")
             verb = "enable" if wanted else "disable"
             self.connection.query(f"SELECT group_replication_{verb}_member_action('{ACTION}', '{EVENT}')")
 

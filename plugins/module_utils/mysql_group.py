@@ -90,9 +90,10 @@ class Group:
         with self._on(member) as server:
             if server.look().in_service or server.is_prepared(self.accounts):
                 return False
-            server.stop_group()
+        self._stop(member)
+        with self._on(member) as server:
             server.make_accounts(self.accounts)
-            server.set_recovery_account(self.accounts)
+            server.let_join(self.accounts)
         return True
 
     def is_prepared(self, member: Member) -> bool:
@@ -114,12 +115,12 @@ class Group:
             raise Unreachable(f"member {member.name} cannot join: {joining.error}")
         if not joining.in_service:
             self._refuse_errant(member, joining, donor)
+            self._stop(member)
             with self._on(member) as server:
                 # A running channel from outside would write here; MySQL refuses such a member.
                 server.stop_channels(server.running_channels())
-                server.stop_group()
                 server.forbid_bootstrap()
-                server.set_recovery_account(self.accounts)
+                server.let_join(self.accounts)
                 server.prefer_clone(joining.blank and bool(donor.user_schemas))
         self._await_online(member, progress or _nothing)
 
@@ -186,8 +187,7 @@ class Group:
             return self._complete(report)
         for state in states:
             if state.reachable:
-                with self._on(self._by_name[state.name]) as server:
-                    server.stop_group()
+                self._stop(self._by_name[state.name])
         # Only now can positions no longer move, and nobody is on the way into a group.
         states = self.look()
         if not self._serving(states):
@@ -338,10 +338,9 @@ class Group:
         )
 
     def _begin(self, first: Member, closed: bool) -> None:
+        self._stop(first)
         try:
             with self._on(first) as server:
-                # It may be trying to join since it booted.
-                server.stop_group()
                 server.set_open_action(not closed)
                 server.bootstrap_group()
         finally:
@@ -396,6 +395,17 @@ class Group:
         with self._on(member) as server:
             server.prefer_clone(False)
             server.serve()
+
+    def _stop(self, member: Member) -> None:
+        """Leave the group; a member that has been trying to join since it booted takes longer than a connection waits."""
+
+        def stopped() -> bool:
+            with self._on(member) as server, contextlib.suppress(Unreachable):
+                server.stop_group()
+                return True
+            return False
+
+        self._await(stopped, f"{member.name} to stop its tries to join", self._patience)
 
     def _start(self, member: Member) -> str:
         try:

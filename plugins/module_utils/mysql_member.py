@@ -150,7 +150,8 @@ class MemberServer:
         )
         channel = [(row["user"], row["password"]) for row in logins]
         expected = [(accounts.replication_user, accounts.replication_password)]
-        return wanted <= {row["account"] for row in rows} and channel == expected
+        joins = self._group_settings().get("start_on_boot") == "ON"
+        return joins and wanted <= {row["account"] for row in rows} and channel == expected
 
     def make_accounts(self, accounts: Accounts) -> None:
         """Make the accounts, outside the binary log: the member's history must stay the group's own."""
@@ -163,8 +164,9 @@ class MemberServer:
             self.connection.execute("SET SESSION sql_log_bin = 1")
             self.connection.execute("SET GLOBAL super_read_only = ON")
 
-    def set_recovery_account(self, accounts: Accounts) -> None:
-        """Tell it how to log in to the other members while it joins."""
+    def let_join(self, accounts: Accounts) -> None:
+        """Tell it how to log in to the other members, and to join them whenever it boots."""
+        self.connection.execute("SET PERSIST group_replication_start_on_boot = ON")
         self.connection.execute(
             f"CHANGE REPLICATION SOURCE TO SOURCE_USER = %s, SOURCE_PASSWORD = %s FOR CHANNEL '{RECOVERY_CHANNEL}'",
             (accounts.replication_user, accounts.replication_password),
@@ -303,7 +305,8 @@ class MemberServer:
         rows = self.connection.query(
             "SELECT SUBSTRING(variable_name, 19) AS name, variable_value AS value "
             "FROM performance_schema.global_variables "
-            "WHERE variable_name IN ('group_replication_group_name', 'group_replication_bootstrap_group')"
+            "WHERE variable_name IN ('group_replication_group_name', 'group_replication_bootstrap_group', "
+            "'group_replication_start_on_boot')"
         )
         return {row["name"]: row["value"] for row in rows}
 

@@ -100,7 +100,7 @@ options:
   timeout:
     description: Seconds to wait for one answer of a member.
     type: float
-    default: 60.0
+    default: 180.0
 attributes:
   check_mode:
     description: Says whether something would change, from what the members say; with O(state=restarted) that is given.
@@ -203,7 +203,7 @@ ARGUMENTS = dict(
     replication_password={"type": "str", "required": True, "no_log": True},
     health_user={"type": "str", "default": "tutorops_health"},
     ca={"type": "path", "required": True},
-    timeout={"type": "float", "default": 60.0},
+    timeout={"type": "float", "default": 180.0},
 )
 
 

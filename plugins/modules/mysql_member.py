@@ -84,14 +84,18 @@ from ansible_collections.tutorops.scale.plugins.module_utils.mysql_member import
 from ansible_collections.tutorops.scale.plugins.module_utils.stores.base import StoreError
 
 
+#: A server that is trying to join a group since it booted takes a while to stop that.
+PATIENCE = 180.0
+
+
 def log_in(socket, users):
     """A connection of the first user who is let in."""
     for user in users[:-1]:
         try:
-            return Connection(unix_socket=socket, user=user)
+            return Connection(unix_socket=socket, user=user, timeout=PATIENCE)
         except StoreError:
             continue
-    return Connection(unix_socket=socket, user=users[-1])
+    return Connection(unix_socket=socket, user=users[-1], timeout=PATIENCE)
 
 
 def prepare(server, accounts, check_mode):
@@ -101,7 +105,7 @@ def prepare(server, accounts, check_mode):
     if not check_mode:
         server.stop_group()
         server.make_accounts(accounts)
-        server.set_recovery_account(accounts)
+        server.let_join(accounts)
     return True
 
 

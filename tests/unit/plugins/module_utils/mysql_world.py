@@ -40,6 +40,7 @@ class FakeServer:
     schemas: set[str] = field(default_factory=set)
     accounts: set[str] = field(default_factory=set)
     recovery_account: bool = False
+    start_on_boot: bool = False
     open_action: bool = True
     action_version: int = 1
     up: bool = True
@@ -118,7 +119,8 @@ class World:
             return
         server.up, server.process = True, server.process + 1
         self._forget(server)
-        self._join(server)
+        if server.start_on_boot:
+            self._join(server)
 
     def write(self) -> None:
         """A client writes through whoever takes writes."""
@@ -282,7 +284,8 @@ class FakeConnection:
                      "closed": int(server.super_read_only)}]
         if "performance_schema.global_variables" in sql:
             return [{"name": "group_name", "value": GROUP_NAME},
-                    {"name": "bootstrap_group", "value": "ON" if server.bootstrap_flag else "OFF"}]
+                    {"name": "bootstrap_group", "value": "ON" if server.bootstrap_flag else "OFF"},
+                    {"name": "start_on_boot", "value": "ON" if server.start_on_boot else "OFF"}]
         if "SELECT @@global.offline_mode" in sql:
             return [{"v": int(server.offline_mode)}]
         if "FROM performance_schema.replication_group_members " in sql:
@@ -333,7 +336,7 @@ class FakeConnection:
 
     def _command(self, sql: str, args: tuple[Any, ...]) -> None:
         server, world = self.server, self.world
-        setting = re.match(r"SET (?:GLOBAL|SESSION) (\w+) = (\w+)", sql)
+        setting = re.match(r"SET (?:GLOBAL|SESSION|PERSIST) (\w+) = (\w+)", sql)
         if setting:
             self._set(setting[1], setting[2])
         elif sql.startswith(("CREATE USER", "ALTER USER", "GRANT")):
@@ -381,6 +384,8 @@ class FakeConnection:
             server.bootstrap_flag = on
         elif name == "group_replication_clone_threshold":
             server.clone = value == "1"
+        elif name == "group_replication_start_on_boot":
+            server.start_on_boot = on
         elif name == "offline_mode":
             server.offline_mode = on
         elif name != "lock_wait_timeout":

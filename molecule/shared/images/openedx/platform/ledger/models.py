@@ -6,9 +6,10 @@ from django.db import models
 
 
 class Entry(models.Model):
-    """Written by a request."""
+    """Written by a request; its text can be written only over a connection with utf8mb4, as much of what learners write."""
 
     key = models.CharField(max_length=191, db_index=True)
+    text = models.TextField(default="written 📝")
     created = models.DateTimeField(auto_now_add=True)
 
 

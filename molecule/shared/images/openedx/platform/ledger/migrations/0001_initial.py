@@ -14,4 +14,7 @@ class Migration(migrations.Migration):
 
     initial = True
     dependencies: list[tuple[str, str]] = []
-    operations = [migrations.CreateModel("Entry", FIELDS), migrations.CreateModel("TaskEntry", FIELDS)]
+    operations = [
+        migrations.CreateModel("Entry", [*FIELDS, ("text", models.TextField(default="written 📝"))]),
+        migrations.CreateModel("TaskEntry", FIELDS),
+    ]

@@ -41,7 +41,8 @@ class EdgeService:
         """Before HAProxy starts: let no member of a cluster count as up before its first check."""
         state = self.paths.server_state
         text = state.read_text(encoding="utf-8") if state.exists() else ""
-        write_file(state, forget_members(text), mode=0o644)
+        # The first line of a state is the version of its form.
+        write_file(state, forget_members(text.strip() or "1"), mode=0o644)
 
     def prepare_reload(self, seconds: float) -> None:
         """Before HAProxy reloads: wait until no flip is under way, because a new process knows nothing of a hold."""

@@ -129,16 +129,16 @@ class StageUnit:
         except (OSError, subprocess.TimeoutExpired) as problem:
             raise StoreError(f"{command[0]} does not answer on the app server: {problem}") from problem
         if check and done.returncode != 0:
-            raise StoreError(
-                f"`{' '.join(command[:2])}` of {self.name} failed on the app server: {done.stderr.strip()}"
-            )
+            reason = done.stderr.strip().partition("\n")[0]
+            raise StoreError(f"`{' '.join(command[:2])}` of {self.name} failed on the app server: {reason}")
         return done.stdout
 
 
 def owner_lives(record: Mapping[str, Any]) -> bool:
     """Whether the process that writes a record runs."""
     pid = int(record.get("pid") or 0)
-    return not record.get("ended") and pid > 0 and process_started(pid) == record.get("process_started")
+    started = process_started(pid) if pid > 0 else None
+    return not record.get("ended") and started is not None and started == record.get("process_started")
 
 
 def would_change(stage: str, standing: Mapping[str, Any]) -> bool:

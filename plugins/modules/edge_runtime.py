@@ -84,6 +84,8 @@ def install(directory: Path, digest: str, archive: str) -> None:
         unpacked = Path(tempfile.mkdtemp(dir=releases, prefix=".new."))
         try:
             with tarfile.open(fileobj=io.BytesIO(base64.b64decode(archive)), mode="r:gz") as tar:
+                # Python 3.10 may not have the filter that later ones ask for.
+                tar.extraction_filter = getattr(tarfile, "data_filter", lambda member, path: member)
                 tar.extractall(unpacked)
             unpacked.chmod(0o755)
             unpacked.rename(target)

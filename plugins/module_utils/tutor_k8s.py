@@ -43,7 +43,6 @@ class Deployment:
     settled: bool
     """Whether the controller has seen the last change and runs exactly the pods that it asks for."""
     recreated: bool
-    by_tutor: bool
     claims: dict[str, str]
     """Mount path of each persistent volume claim, with the name of the claim."""
     containers: dict[str, Json]
@@ -73,7 +72,6 @@ class Deployment:
             available=available,
             settled=seen and counts == [replicas] * 3,
             recreated=spec.get("strategy", {}).get("type") == "Recreate",
-            by_tutor=metadata.get("labels", {}).get("app.kubernetes.io/managed-by") == "tutor",
             claims={mount["mountPath"]: volumes[mount["name"]] for mount in mounts if mount["name"] in volumes},
             containers={container["name"]: container.get("resources", {}) for container in pod["containers"]},
             selector=spec["selector"].get("matchLabels", {}),
@@ -145,6 +143,8 @@ class Cluster:
 
     namespace: str
     deployments: dict[str, Deployment]
+    rendered: frozenset[str]
+    """Deployments in the manifests that Tutor applies at its next `k8s start`."""
     autoscalers: list[Owned] = field(default_factory=list)
     budgets: list[Owned] = field(default_factory=list)
     claim_modes: dict[str, list[str]] = field(default_factory=dict)
@@ -212,6 +212,7 @@ class Kubectl:
         return Cluster(
             namespace=self.namespace,
             deployments={item["metadata"]["name"]: Deployment.read(item) for item in kinds.get("Deployment", [])},
+            rendered=frozenset(item["metadata"]["name"] for item in self.built() if item["kind"] == "Deployment"),
             autoscalers=[Owned.read(item) for item in kinds.get("HorizontalPodAutoscaler", [])],
             budgets=[Owned.read(item) for item in kinds.get("PodDisruptionBudget", [])],
             claim_modes={
@@ -227,9 +228,19 @@ class Kubectl:
         """Look at one deployment."""
         return Deployment.read(json.loads(self.run("get", f"deployments.v1.apps/{name}", "--output=json").stdout))
 
-    def built(self, env: Path) -> list[Json]:
+    def built(self) -> list[Json]:
         """Build the rendered manifests as `kubectl apply --kustomize` does."""
-        return parse_documents(self.run("kustomize", str(env)).stdout)
+        env = self.tutor.root / "env"
+        result = self.run("kustomize", str(env), check=False)
+        if result.rc != 0:
+            reason = " ".join(line for line in result.stderr.splitlines() if not line.startswith("# Warning"))
+            raise TutorError(
+                self.tutor.mask(
+                    f"The manifests in {env} cannot be built, so `tutor k8s start` would fail too: {reason.strip()}; "
+                    "run `tutor config save`, and look for a plugin whose patch has no target."
+                )
+            )
+        return parse_documents(result.stdout)
 
     def forget_replicas(self, name: str) -> None:
         """Take the number of replicas out of what Tutor applied last.
@@ -241,9 +252,7 @@ class Kubectl:
         self.run("apply", "set-last-applied", "--filename=-", stdin=json.dumps(manifest))
 
     def _metrics(self) -> str:
-        result = self.run("get", "apiservices/v1beta1.metrics.k8s.io", "--output=json", check=False)
-        if result.rc != 0:
-            return "it is not installed" if "NotFound" in result.stderr else "its state may not be read"
-        conditions = json.loads(result.stdout).get("status", {}).get("conditions", [])
-        available: Json = next((one for one in conditions if one["type"] == "Available"), {})
-        return "" if available.get("status") == "True" else str(available.get("message") or "it is not available")
+        result = self.run("get", "--raw=/apis/metrics.k8s.io/v1beta1", check=False)
+        if result.rc == 0:
+            return ""
+        return "it is not installed" if "NotFound" in result.stderr else result.stderr.strip().rstrip(".")

@@ -62,13 +62,13 @@ def _of_deployment(cluster: Cluster, wanted: Wanted, files_shared: bool) -> Iter
             f"Deployment {wanted.name} {why}, and a second pod would corrupt or hide data.",
             "Leave it out; stores are scaled by moving them to clusters of their own (playbook offload).",
         )
-    elif not deployment.by_tutor:
+    elif wanted.name not in cluster.rendered:
         yield Finding(
             "k8s.deployment.foreign",
             "blocker",
             wanted.name,
-            f"Deployment {wanted.name} does not come from Tutor's manifests, so Tutor cannot keep its number.",
-            "Scale it with the tool that created it.",
+            f"Deployment {wanted.name} is not in Tutor's manifests, so Tutor cannot keep its number.",
+            "Enable the plugin that brings it, or scale it with the tool that created it.",
         )
     if wanted.most > 1 and wanted.name in FILES and not files_shared and not _shared_volume(cluster, deployment):
         yield Finding(

@@ -208,7 +208,7 @@ def scale(
         outcome = _keep(tutor, todo.record, check_mode, backups)
         if check_mode:
             return Scaled(todo, before, before, record_before, found, outcome)
-        prove_rendered(tutor, kubectl, todo)
+        prove_rendered(kubectl, todo)
         change(tutor, kubectl, todo)
     await_available(kubectl, todo.record, timeout)
     after = kubectl.cluster() if todo.changes_cluster else before
@@ -222,9 +222,9 @@ def _keep(tutor: Tutor, record: list[Wanted], check_mode: bool, backups: int) ->
     return bring_to(tutor, PLUGIN, state, file, keep_config=False, check_mode=check_mode, backups=backups)
 
 
-def prove_rendered(tutor: Tutor, kubectl: Kubectl, todo: Plan) -> None:
+def prove_rendered(kubectl: Kubectl, todo: Plan) -> None:
     """Build the manifests as `tutor k8s start` will, and see that they keep each number, and name none elsewhere."""
-    built = kubectl.built(tutor.root / "env")
+    built = kubectl.built()
     fixed = {one.name: one.replicas for one in todo.record if one.replicas is not None}
     managed = set(fixed) | {one.name for one in todo.record if one.autoscaling}
     for manifest in built:
@@ -249,9 +249,9 @@ def change(tutor: Tutor, kubectl: Kubectl, todo: Plan) -> None:
     for one in todo.pods:
         kubectl.run("patch", f"deployment/{one.name}", f"--patch={json.dumps({'spec': one.pod_patch()})}")
     if todo.apply:
-        tutor.run("k8s", "apply", f"--selector={COMPONENT_LABEL}={COMPONENT}")
+        tutor.run("k8s", "apply", f"--selector={COMPONENT_LABEL}={COMPONENT}", timeout=300)
     for name, replicas in todo.scale.items():
-        tutor.run("k8s", "scale", name, str(replicas))
+        tutor.run("k8s", "scale", name, str(replicas), timeout=300)
 
 
 def await_available(

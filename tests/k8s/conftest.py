@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import secrets
 import shutil
 import subprocess
 import sys
@@ -83,6 +84,7 @@ class Platform:
     root: Path
     plugins: Path
     cluster: Cluster
+    namespace: str
 
     def environment(self) -> dict[str, str]:
         """Give the environment of an operator's shell."""
@@ -111,7 +113,7 @@ class Platform:
 
     def scale(self, *deployments: dict[str, Any], check: bool = False, **options: Any) -> dict[str, Any]:
         """Run the module under test."""
-        return self.run("tutor_k8s_scale", check, deployments=list(deployments), **{"timeout": 60, **options})
+        return self.run("tutor_k8s_scale", check, deployments=list(deployments), **{"timeout": 180, **options})
 
     def info(self, *deployments: dict[str, Any]) -> dict[str, Any]:
         """Run the preflight."""
@@ -125,7 +127,10 @@ class Platform:
             "ANSIBLE_LOAD_CALLBACK_PLUGINS": "true",
             "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
         }
-        done = subprocess.run([sys.executable, *command], env=environment, capture_output=True, text=True, check=False)
+        command = [sys.executable, *command]
+        # Away from the checkout, whose ansible.cfg adds output of its own.
+        place = self.root.parent
+        done = subprocess.run(command, env=environment, cwd=place, capture_output=True, text=True, check=False)
         start = done.stdout.find("{")
         assert start >= 0, done.stdout + done.stderr
         answer: dict[str, Any] = json.loads(done.stdout[start:])["plays"][0]["tasks"][0]["hosts"]["localhost"]
@@ -140,7 +145,7 @@ class Platform:
             "tutor_k8s_binary": self.binary,
             "tutor_k8s_plugins_root": str(self.plugins),
             "tutor_k8s_kubeconfig": str(self.cluster.kubeconfig),
-            "tutor_k8s_timeout": 60,
+            "tutor_k8s_timeout": 180,
             **variables,
         }
         environment = {
@@ -152,15 +157,30 @@ class Platform:
         command += ["--extra-vars", json.dumps(given), *args, str(CHECKOUT / "playbooks" / "scale_k8s.yml")]
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
+    def kubectl(self, *args: str) -> str:
+        """Run kubectl in the namespace of the platform."""
+        return self.cluster.kubectl(f"--namespace={self.namespace}", *args)
+
+    def get(self, kind: str, name: str) -> dict[str, Any]:
+        """Read one object from the API."""
+        found: dict[str, Any] = json.loads(self.kubectl("get", kind, name, "--output=json"))
+        return found
+
+    def apply(self, *manifests: dict[str, Any]) -> None:
+        """Create or change objects in the namespace of the platform."""
+        for manifest in manifests:
+            metadata = {**manifest["metadata"], "namespace": self.namespace}
+            self.cluster.apply({**manifest, "metadata": metadata})
+
     def replicas(self, name: str) -> int:
         """Read from the API how many replicas a deployment has."""
-        count: int = self.cluster.get("deployment", name)["spec"]["replicas"]
+        count: int = self.get("deployment", name)["spec"]["replicas"]
         return count
 
     def await_available(self, name: str, count: int) -> None:
         """Wait until a deployment has as many pods that serve."""
         await_true(
-            lambda: self.cluster.get("deployment", name).get("status", {}).get("availableReplicas", 0) == count,
+            lambda: self.get("deployment", name).get("status", {}).get("availableReplicas", 0) == count,
             f"{name} has {count} replicas available",
         )
 
@@ -172,14 +192,18 @@ class Platform:
 def _platform(major: int, cluster: Cluster, tmp_path: Path, minio: bool) -> Iterator[Platform]:
     binary = UNIT._venv(major) / "bin" / "tutor"
     shutil.copytree(UNIT._rendered(major, binary, minio), tmp_path / "site")
-    platform = Platform(major, str(binary), tmp_path / "site" / "root", tmp_path / "site" / "plugins", cluster)
+    # A namespace of its own: the one of the test before may take its time to go.
+    namespace = f"site-{secrets.token_hex(4)}"
+    site = tmp_path / "site"
+    platform = Platform(major, str(binary), site / "root", site / "plugins", cluster, namespace)
+    platform.tutor("config", "save", "--set", f"K8S_NAMESPACE={namespace}")
     platform.tutor("k8s", "start")
     try:
         for name in ("lms", "cms", "lms-worker", "cms-worker"):
             platform.await_available(name, 1)
         yield platform
     finally:
-        cluster.kubectl("delete", "namespace", "openedx", "--wait=true", "--timeout=120s")
+        cluster.kubectl("delete", "namespace", namespace, "--wait=false")
 
 
 @pytest.fixture

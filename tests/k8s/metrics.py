@@ -55,19 +55,21 @@ class Metrics:
             resource = {"name": "pods", "namespaced": True, "kind": "PodMetrics", "verbs": ["get", "list"]}
             return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": GROUP, "resources": [resource]}
         selector = parse_qs(urlsplit(path).query).get("labelSelector", [""])[0]
-        found = self.cluster.kubectl("get", "pods", "--namespace=openedx", f"--selector={selector}", "--output=json")
+        namespace = path.split("/namespaces/")[1].split("/")[0]
+        query = ("get", "pods", f"--namespace={namespace}", f"--selector={selector}", "--output=json")
+        # The autoscaler counts a pod once a whole window lies behind the moment in which it became ready.
         now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
         items = [
             {
-                "metadata": {"name": pod["metadata"]["name"], "namespace": "openedx"},
+                "metadata": {"name": pod["metadata"]["name"], "namespace": namespace},
                 "timestamp": now,
-                "window": "15s",
+                "window": "1s",
                 "containers": [
                     {"name": container["name"], "usage": {"cpu": self.cpu, "memory": "500Mi"}}
                     for container in pod["spec"]["containers"]
                 ],
             }
-            for pod in json.loads(found)["items"]
+            for pod in json.loads(self.cluster.kubectl(*query))["items"]
         ]
         return {"kind": "PodMetricsList", "apiVersion": GROUP, "metadata": {}, "items": items}
 

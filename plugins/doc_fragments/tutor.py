@@ -39,7 +39,7 @@ options:
     default: 60.0
 requirements:
   - Tutor 18 to 22 on the host
-  - PyYAML for the host's Python (the package python3-yaml)
+  - PyYAML for the host's Python (the package python3-yaml), or for the one that Tutor runs under
 notes:
   - E(TUTOR_ROOT) and E(TUTOR_PLUGINS_ROOT) apart, no variable C(TUTOR_*) of the environment reaches Tutor, because it would
     save such an override.

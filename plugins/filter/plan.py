@@ -23,8 +23,9 @@ def plan_lines(plans: Iterable[Mapping[str, Any]], blockers: bool = False) -> li
         for finding in sorted(plan.get("findings") or [], key=lambda one: _ORDER.get(one["severity"], 9)):
             if blockers and finding["severity"] != "blocker":
                 continue
-            cure = f" {finding['cure']}" if finding.get("cure") else ""
-            lines.append(f"{finding['severity'].upper()} {finding['id']}: {finding['message']}{cure}")
+            cure = f": {finding['cure']}" if finding.get("cure") else ""
+            subject = f" ({finding['subject']})" if finding.get("subject") else ""
+            lines.append(f"{finding['severity'].upper()} {finding['id']}{subject}: {finding['message']}{cure}.")
     return lines
 
 

@@ -96,11 +96,13 @@ def _versions(facts: PlanFacts) -> Iterable[Finding]:
         told = member.get("server_version") or member.get("version_installed") or member.get("version_candidate")
         target = release(told)
         if not target:
-            yield _blocker(
+            # A plan changes nothing, so it does not add the repository; the role refuses a series that it cannot use.
+            yield Finding(
                 "mysql.version.unknown",
+                "warning",
                 member["host"],
-                "no repository of this host offers MySQL",
-                "set mysql_repository to one that does, or install it",
+                "which MySQL it would run is known once its repository is added, before anything else is",
+                "see that mysql_repository offers the series of the source",
             )
         elif target[:2] < source[:2]:
             yield _blocker(

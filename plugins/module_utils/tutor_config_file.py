@@ -19,10 +19,12 @@ from typing import Any
 
 try:
     import yaml
-except ImportError:  # pragma: no cover - told to the operator when it is needed
+except ImportError:  # pragma: no cover - modules go on under Tutor's Python, others are told
     yaml = None  # type: ignore[assignment,unused-ignore]
 
 from .tutor_errors import TutorError
+
+HAS_YAML = yaml is not None
 
 _KEY = re.compile(r"[A-Za-z0-9_-]+\Z")
 _TEMPLATE_MARKS = ("{{", "{%", "{#")

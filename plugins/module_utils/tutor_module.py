@@ -8,10 +8,13 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.respawn import has_respawned, respawn_module
 
 from .tutor import Tutor, TutorError
+from .tutor_config_file import HAS_YAML
 from .tutor_secrets import MASK, Masker, masked_difference, secret_values
 from .tutor_stage import Outcome
+from .tutor_values import interpreter_of
 
 TUTOR_OPTIONS: dict[str, Any] = {
     "root": {"type": "path"},
@@ -32,11 +35,19 @@ def open_tutor(module: AnsibleModule, hide: bool = True) -> Tutor:
             owner=module.params["owner"],
             lock_timeout=module.params["lock_timeout"],
         )
+        _borrow_yaml(tutor)
         if hide:
             hide_from_log(module, secret_values(tutor.user_config()))
     except TutorError as error:
         module.fail_json(msg=str(error))
     return tutor
+
+
+def _borrow_yaml(tutor: Tutor) -> None:
+    """Go on under Tutor's own Python, which has PyYAML, where the host's has not: a plan installs nothing."""
+    interpreter = interpreter_of(tutor.binary)
+    if not HAS_YAML and interpreter is not None and not has_respawned():
+        respawn_module(interpreter)
 
 
 def hide_from_log(module: AnsibleModule, values: set[str]) -> None:

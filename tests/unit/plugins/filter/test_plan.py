@@ -9,8 +9,14 @@ PLANS = [
         "blocked": True,
         "estimate": {"way": "clone"},
         "findings": [
-            {"id": "mysql.series", "severity": "info", "subject": "", "message": "Both ends are 8.4.", "cure": ""},
-            {"id": "mysql.engine", "severity": "blocker", "subject": "t", "message": "t is MyISAM.", "cure": "Convert it."},
+            {"id": "mysql.series", "severity": "info", "subject": "", "message": "both ends are 8.4", "cure": ""},
+            {
+                "id": "mysql.engine",
+                "severity": "blocker",
+                "subject": "t",
+                "message": "it is MyISAM",
+                "cure": "convert it",
+            },
         ],
     }
 ]
@@ -22,11 +28,14 @@ def test_members_have_the_names_of_their_hosts() -> None:
 
 
 def test_what_blocks_comes_first_with_its_cure() -> None:
-    assert plan_lines(PLANS) == ["BLOCKER mysql.engine: t is MyISAM. Convert it.", "INFO mysql.series: Both ends are 8.4."]
+    assert plan_lines(PLANS) == [
+        "BLOCKER mysql.engine (t): it is MyISAM: convert it.",
+        "INFO mysql.series: both ends are 8.4.",
+    ]
 
 
 def test_only_what_blocks() -> None:
-    assert plan_lines(PLANS, blockers=True) == ["BLOCKER mysql.engine: t is MyISAM. Convert it."]
+    assert plan_lines(PLANS, blockers=True) == ["BLOCKER mysql.engine (t): it is MyISAM: convert it."]
 
 
 def test_the_document_holds_nothing_of_ansible() -> None:

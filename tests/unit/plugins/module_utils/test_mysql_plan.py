@@ -8,7 +8,13 @@ from typing import Any
 
 import pytest
 from ansible_collections.tutorops.scale.plugins.module_utils.mysql_facts import SourceFacts
-from ansible_collections.tutorops.scale.plugins.module_utils.mysql_plan import PlanFacts, copies, estimate, judge, release
+from ansible_collections.tutorops.scale.plugins.module_utils.mysql_plan import (
+    PlanFacts,
+    copies,
+    estimate,
+    judge,
+    release,
+)
 
 SOURCE = SourceFacts(
     version="8.4.11",
@@ -95,13 +101,16 @@ def test_a_property_of_the_source_is_told(changes: dict[str, Any], identity: str
         ({"user_schemas": ["shop"]}, "mysql.target_data"),
         ({"port_taken_by": "mariadbd"}, "mysql.port"),
         ({"data_dir_bytes_free": 7_000_000_000}, "mysql.space"),
-        ({"version_candidate": None}, "mysql.version.unknown"),
     ],
 )
 def test_a_property_of_a_member_blocks_and_names_it(changes: dict[str, Any], identity: str) -> None:
     told = [one for one in judge(plan([*MEMBERS[:2], {**MEMBERS[2], **changes}])) if one.id == identity]
     assert [(one.subject, one.blocks) for one in told] == [("db3", True)]
     assert told[0].cure
+
+
+def test_a_host_without_the_repository_does_not_tell_its_version_yet() -> None:
+    assert found(plan([*MEMBERS[:2], {**MEMBERS[2], "version_candidate": None}]))["mysql.version.unknown"] == "warning"
 
 
 def test_blockers_come_first() -> None:

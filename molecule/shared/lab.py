@@ -43,7 +43,7 @@ def up(settings: Settings) -> None:
         ready = state.restore(settings, catalogue)
     hosts.start_all(settings, catalogue)
     if not ready:
-        platform.prepare(settings)
+        platform.prepare(settings, catalogue)
         state.save(settings, catalogue)
     with Stopwatch("platform answers"):
         platform.wait_answers(settings.app)

@@ -21,8 +21,10 @@ def answers() -> bool:
 def install_packages(*names: str) -> None:
     """Install Debian or Ubuntu packages; refuse in one sentence where that is not allowed."""
     if os.geteuid() != 0:
-        raise LabError(f"The lab needs {', '.join(names)}, which only root may install: "
-                       f"run `sudo apt-get install {' '.join(names)}`, or the lab itself as root.")
+        raise LabError(
+            f"The lab needs {', '.join(names)}, which only root may install: "
+            f"run `sudo apt-get install {' '.join(names)}`, or the lab itself as root."
+        )
     if not shutil.which("apt-get"):
         raise LabError(f"The lab needs {', '.join(names)}, and this machine has no apt-get: install them by hand.")
     with Stopwatch(f"install {' '.join(names)}"):
@@ -33,7 +35,8 @@ def install_packages(*names: str) -> None:
 
 def client_packages() -> list[str]:
     """Debian 13 has the client in a package of its own; before that it is part of docker.io."""
-    return ["docker.io", "docker-cli", "iptables"] if succeeds(["apt-cache", "show", "docker-cli"]) else ["docker.io", "iptables"]
+    separate = ["docker-cli"] if succeeds(["apt-cache", "show", "docker-cli"]) else []
+    return ["docker.io", *separate, "iptables"]
 
 
 def start() -> None:
@@ -51,8 +54,10 @@ def ensure() -> None:
     if answers():
         return
     if os.geteuid() != 0:
-        raise LabError("No Docker engine answers to this user, and only root may start one: "
-                       "run the lab as root, or install Docker and join the group `docker`.")
+        raise LabError(
+            "No Docker engine answers to this user, and only root may start one: "
+            "run the lab as root, or install Docker and join the group `docker`."
+        )
     if not shutil.which("docker") or not shutil.which("dockerd"):
         run(["apt-get", "update", "--quiet"])
         install_packages(*client_packages())

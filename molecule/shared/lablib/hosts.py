@@ -9,7 +9,7 @@ from .settings import Settings
 from .shell import Stopwatch, docker, run, say, succeeds, wait_until
 
 LABEL = "org.tutorops.lab"
-UNCONFINED = ("--security-opt=seccomp=unconfined", "--security-opt=apparmor=unconfined", "--security-opt=systempaths=unconfined")
+UNCONFINED = tuple(f"--security-opt={name}=unconfined" for name in ("seccomp", "apparmor", "systempaths"))
 
 
 def flags(cgroup_version: str) -> list[str]:
@@ -39,8 +39,10 @@ def create_network(settings: Settings) -> None:
     if succeeds(["docker", "network", "inspect", settings.network]):
         found = docker("network", "inspect", "--format", "{{(index .IPAM.Config 0).Subnet}}", settings.network).strip()
         if found != settings.subnet:
-            raise LabError(f"The Docker network {settings.network} has the subnet {found}, not {settings.subnet}: "
-                           "set TUTOROPS_LAB_SUBNET to it, choose another TUTOROPS_LAB_NETWORK, or remove the network.")
+            raise LabError(
+                f"The Docker network {settings.network} has the subnet {found}, not {settings.subnet}: "
+                "set TUTOROPS_LAB_SUBNET to it, choose another TUTOROPS_LAB_NETWORK, or remove the network."
+            )
         return
     docker("network", "create", f"--subnet={settings.subnet}", f"--label={LABEL}={settings.prefix}", settings.network)
 
@@ -65,19 +67,27 @@ def start(settings: Settings, catalogue: Catalogue, host: str) -> None:
         case "absent":
             create_volumes(settings, host)
             docker(
-                "run", "--detach", f"--name={host}", f"--hostname={host}", f"--label={LABEL}={settings.prefix}",
-                f"--network={settings.network}", f"--ip={settings.address(host)}", *flags(engine.cgroup_version()),
-                *(f"--volume={volume}:{path}" for volume, path in volumes(settings, host).items()), tag,
+                "run",
+                "--detach",
+                f"--name={host}",
+                f"--hostname={host}",
+                f"--label={LABEL}={settings.prefix}",
+                f"--network={settings.network}",
+                f"--ip={settings.address(host)}",
+                *flags(engine.cgroup_version()),
+                *(f"--volume={volume}:{path}" for volume, path in volumes(settings, host).items()),
+                tag,
             )
         case "running":
             if docker("container", "inspect", "--format", "{{.Config.Image}}", host).strip() != tag:
-                say(f"{host} runs an older image than this tree describes; `lab.py down` and `lab.py up` would renew it.")
+                say(f"{host} runs another image than this tree describes: renew it by `lab.py down` and `lab.py up`.")
         case _:
             docker("start", host)
 
 
 def wait_booted(host: str) -> None:
     """Return once systemd has finished booting, with or without failed units."""
+
     def booted() -> bool:
         try:
             answer = run(["docker", "exec", host, "systemctl", "is-system-running"], check=False, timeout=20)
@@ -85,7 +95,11 @@ def wait_booted(host: str) -> None:
             return False
         return answer.strip() in ("running", "degraded")
 
-    wait_until(booted, f"systemd on {host} does not finish booting; look with `docker exec -it {host} systemctl list-jobs`", 120)
+    wait_until(
+        booted,
+        f"systemd on {host} does not finish booting; look with `docker exec -it {host} systemctl list-jobs`",
+        120,
+    )
 
 
 def start_all(settings: Settings, catalogue: Catalogue) -> None:

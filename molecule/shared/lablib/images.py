@@ -7,7 +7,7 @@ import hashlib
 import io
 import re
 import tarfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,13 +15,20 @@ from pathlib import Path
 from . import materials, system
 from .errors import LabError
 from .settings import REPOSITORY, SHARED, Settings
-from .shell import Stopwatch, docker, succeeds
+from .shell import Stopwatch, docker, locked, say, succeeds
 
-PARENT = re.compile(rf"^\s*FROM\s+{REPOSITORY}/([a-z0-9-]+)|--from={REPOSITORY}/([a-z0-9-]+)", re.MULTILINE | re.IGNORECASE)
+PARENT = re.compile(rf"(?:^\s*FROM\s+|--from=){REPOSITORY}/([a-z0-9-]+)", re.MULTILINE | re.IGNORECASE)
 SYSTEM = "os"
 """The image below all others; it has no context of its own."""
 INNER = ("caddy", "meilisearch", "mongodb", "mysql", "notes", "openedx", "permissions", "redis", "smtp")
 """Images that Tutor runs: they are loaded into the app server's own engine."""
+NETWORK_FAULT = re.compile(
+    r"Temporary failure (resolving|in name resolution)|Failed to fetch|Could not (connect|resolve|fetch URL)"
+    r"|Connection (reset|refused|timed out)|Hash Sum mismatch|File has unexpected size|timed out"
+    r"|NewConnectionError|ProtocolError|\b50[234] ",
+    re.IGNORECASE,
+)
+"""What apt, pip and debootstrap say when a mirror or the way to it fails."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +43,7 @@ class Image:
     def parents(self) -> list[str]:
         """Images of the lab that this one builds on."""
         text = (self.context / "Dockerfile").read_text(encoding="utf-8")
-        found = {first or second for first, second in PARENT.findall(text)}
-        return sorted(found)
+        return sorted(set(PARENT.findall(text)))
 
     def files(self) -> list[tuple[str, bool, bytes]]:
         """Path, executable bit and content of each file of the context, in order."""
@@ -72,7 +78,8 @@ class Catalogue:
                 image = self.images[name]
                 parts = [f"parent {parent} {self.digest(parent)}".encode() for parent in image.parents]
                 parts += [f"material {image.material.recipe}".encode()] if image.material else []
-                parts += [part for path, mode, content in image.files() for part in (f"{path} {mode}".encode(), content)]
+                for path, executable, content in image.files():
+                    parts += [f"{path} {executable}".encode(), content]
                 self._digests[name] = hash_of(parts)
             else:
                 raise LabError(f"There is no image {name!r} in molecule/shared/images.")
@@ -102,13 +109,16 @@ class Catalogue:
         return wanted
 
     def build(self, names: Iterable[str] | None = None) -> None:
-        """Build what is missing, some at a time, each as soon as what it needs is there."""
+        """Build what is missing, some at a time; what most others need goes first."""
         waiting = self.order(names if names is not None else self.images)
+        needed = {name: sum(name in self.order([other]) for other in waiting) for name in waiting}
         running: dict[concurrent.futures.Future[None], str] = {}
         done: set[str] = set()
         with concurrent.futures.ThreadPoolExecutor(max_workers=self.settings.parallel) as pool:
             while waiting or running:
-                for name in sorted(name for name, before in waiting.items() if before <= done):
+                ready = [name for name, before in waiting.items() if before <= done]
+                ready.sort(key=lambda name: (-needed[name], name))
+                for name in ready[: self.settings.parallel - len(running)]:
                     del waiting[name]
                     running[pool.submit(self.build_one, name)] = name
                 if not running:
@@ -119,26 +129,48 @@ class Catalogue:
                     future.result()
 
     def build_one(self, name: str) -> None:
-        """Build one image unless its tag exists; either way `latest` points at it afterwards."""
+        """Build one image unless its tag exists or another lab builds it now; `latest` points at it afterwards."""
         tag = self.tag(name)
-        if not exists(tag):
-            with Stopwatch(f"build {tag}"):
-                if name == SYSTEM:
-                    system.build(tag, self.settings.mirror)
-                else:
-                    self._build_from_context(self.images[name], tag)
-        docker("tag", tag, f"{REPOSITORY}/{name}:latest")
+        with locked(self.settings.cache / f"{name}.lock"):
+            if not exists(tag):
+                with Stopwatch(f"build {tag}"):
+                    once_more(lambda: self._make(name, tag), tag)
+            docker("tag", tag, f"{REPOSITORY}/{name}:latest")
+
+    def _make(self, name: str, tag: str) -> None:
+        if name == SYSTEM:
+            system.build(tag, self.settings.mirror)
+        else:
+            self._build_from_context(self.images[name], tag)
 
     def _build_from_context(self, image: Image, tag: str) -> None:
         extra = image.material.files(self.settings.cache, self.tag(materials.BUILDER)) if image.material else []
-        docker("build", "--force-rm", "--tag", tag, "-", stdin=pack(image, extra, {
-            parent: self.tag(parent) for parent in image.parents}))
+        docker(
+            "build",
+            "--force-rm",
+            "--tag",
+            tag,
+            "-",
+            stdin=pack(image, extra, {parent: self.tag(parent) for parent in image.parents}),
+        )
+
+
+def once_more(step: Callable[[], None], what: str) -> None:
+    """Run a step, and a second time where the network made it fail."""
+    try:
+        step()
+    except LabError as error:
+        if not NETWORK_FAULT.search(str(error)):
+            raise
+        say(f"{what}: the network failed; once more")
+        step()
 
 
 def pack(image: Image, extra: Iterable[tuple[str, Path]], parents: Mapping[str, str]) -> bytes:
     """A build context as a tar archive; its Dockerfile names the parents by their full tags."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
+
         def add(path: str, executable: bool, content: bytes) -> None:
             entry = tarfile.TarInfo(path)
             entry.size = len(content)

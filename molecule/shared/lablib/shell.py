@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import shlex
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import IO, Self
 
 from .errors import LabError
@@ -85,6 +88,15 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float, pause: 
         if time.monotonic() > deadline:
             raise LabError(f"Waited {seconds:.0f} s in vain: {what}.")
         time.sleep(pause)
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock file, so that two labs do not make the same thing at once; it ends with the process at the latest."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 class Stopwatch:

@@ -43,10 +43,15 @@ def save(settings: Settings, catalogue: Catalogue) -> None:
     with Stopwatch(f"keep the prepared platform as {target.name}"):
         inside(app, "systemctl", "stop", "docker.socket", "docker.service", "containerd.service")
         try:
-            helper(settings, catalogue, f"{TAR} -C /volumes -c . | zstd -q -3 -T0 -f -o /cache/{target.name}.new"
-                                        f" && mv /cache/{target.name}.new /cache/{target.name}"
-                                        f" && touch /volumes/app-tutor/{MARK}"
-                                        f" && cd /cache && ls -t -- *.tar.zst | tail -n +{KEPT + 1} | xargs -r rm --")
+            draft = f"{target.name}.{settings.prefix}"
+            helper(
+                settings,
+                catalogue,
+                f"{TAR} -C /volumes -c . | zstd -q -3 -T0 -f -o /cache/{draft}"
+                f" && mv /cache/{draft} /cache/{target.name}"
+                f" && touch /volumes/app-tutor/{MARK}"
+                f" && cd /cache && ls -t -- *.tar.zst | tail -n +{KEPT + 1} | xargs -r rm --",
+            )
         finally:
             inside(app, "systemctl", "start", "containerd.service", "docker.socket", "docker.service")
 
@@ -58,8 +63,12 @@ def restore(settings: Settings, catalogue: Catalogue) -> bool:
         return False
     with Stopwatch(f"restore the prepared platform {source.name}"):
         hosts.create_volumes(settings, settings.app)
-        helper(settings, catalogue, f"zstd -q -dc /cache/{source.name} | {TAR} -C /volumes -x"
-                                    f" && touch /cache/{source.name} /volumes/app-tutor/{MARK}")
+        helper(
+            settings,
+            catalogue,
+            f"zstd -q -dc /cache/{source.name} | {TAR} -C /volumes -x"
+            f" && touch /cache/{source.name} /volumes/app-tutor/{MARK}",
+        )
     return True
 
 
@@ -67,8 +76,23 @@ def helper(settings: Settings, catalogue: Catalogue, script: str) -> str:
     """Run a script in a container that sees the app server's volumes and the cache; return what it prints."""
     kept = settings.cache / "platforms"
     kept.mkdir(parents=True, exist_ok=True)
-    mounts = [f"--volume={volume}:/volumes/{volume.removeprefix(settings.prefix + '-')}"
-              for volume in hosts.volumes(settings, settings.app)]
+    mounts = [
+        f"--volume={volume}:/volumes/{volume.removeprefix(settings.prefix + '-')}"
+        for volume in hosts.volumes(settings, settings.app)
+    ]
     # trusted.* attributes and device nodes of overlayfs want more than a container usually has.
-    return docker("run", "--rm", "--network=none", "--cap-add=SYS_ADMIN", *hosts.UNCONFINED, *mounts,
-                  f"--volume={kept}:/cache", catalogue.tag("base"), "bash", "-o", "pipefail", "-ec", script)
+    return docker(
+        "run",
+        "--rm",
+        "--network=none",
+        "--cap-add=SYS_ADMIN",
+        *hosts.UNCONFINED,
+        *mounts,
+        f"--volume={kept}:/cache",
+        catalogue.tag("base"),
+        "bash",
+        "-o",
+        "pipefail",
+        "-ec",
+        script,
+    )

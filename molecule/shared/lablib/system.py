@@ -30,8 +30,10 @@ def build(tag: str, mirror: str) -> None:
     elif succeeds(["docker", "pull", PULLED], timeout=300):
         derive(tag, mirror)
     else:
-        raise LabError(f"The lab's base system is made by debootstrap, which needs root, or from the image {PULLED}, "
-                       "which could not be pulled: run the lab as root.")
+        raise LabError(
+            f"The lab's base system is made by debootstrap, which needs root, or from the image {PULLED}, "
+            "which could not be pulled: run the lab as root."
+        )
 
 
 def bootstrap(tag: str, mirror: str) -> None:
@@ -51,6 +53,13 @@ def bootstrap(tag: str, mirror: str) -> None:
 
 def derive(tag: str, mirror: str) -> None:
     """Docker's Debian image with the same apt sources as the other way leaves."""
-    docker("build", "--tag", tag, "-", stdin=(
-        f"FROM {PULLED}\n"
-        f"RUN rm -f /etc/apt/sources.list.d/* && echo 'deb {mirror} {SUITE} main' > /etc/apt/sources.list\n").encode())
+    docker(
+        "build",
+        "--tag",
+        tag,
+        "-",
+        stdin=(
+            f"FROM {PULLED}\n"
+            f"RUN rm -f /etc/apt/sources.list.d/* && echo 'deb {mirror} {SUITE} main' > /etc/apt/sources.list\n"
+        ).encode(),
+    )

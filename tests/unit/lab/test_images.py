@@ -100,7 +100,12 @@ def test_hash_knows_where_a_part_ends() -> None:
 
 def test_order_brings_in_what_is_needed(contexts: Path) -> None:
     catalogue = Catalogue.load(Settings(), contexts)
-    assert catalogue.order(["host"]) == {"host": {"base", "packages"}, "packages": {"base"}, "base": {"os"}, "os": set()}
+    assert catalogue.order(["host"]) == {
+        "host": {"base", "packages"},
+        "packages": {"base"},
+        "base": {"os"},
+        "os": set(),
+    }
 
 
 def test_builder_comes_before_what_it_feeds() -> None:
@@ -141,10 +146,15 @@ def test_a_failed_build_ends_the_build(contexts: Path, monkeypatch: pytest.Monke
 
 
 def test_pin_touches_untagged_names_only() -> None:
-    text = b"FROM tutorops-lab/base AS x\nFROM tutorops-lab/base-more\nFROM tutorops-lab/base:1\nCOPY --from=tutorops-lab/base a b\n"
+    text = (
+        b"FROM tutorops-lab/base AS x\nFROM tutorops-lab/base-more\nFROM tutorops-lab/base:1\n"
+        b"COPY --from=tutorops-lab/base a b\n"
+    )
     pinned = pin(text, {"base": "tutorops-lab/base:abc"})
-    assert pinned == (b"FROM tutorops-lab/base:abc AS x\nFROM tutorops-lab/base-more\nFROM tutorops-lab/base:1\n"
-                      b"COPY --from=tutorops-lab/base:abc a b\n")
+    assert pinned == (
+        b"FROM tutorops-lab/base:abc AS x\nFROM tutorops-lab/base-more\nFROM tutorops-lab/base:1\n"
+        b"COPY --from=tutorops-lab/base:abc a b\n"
+    )
 
 
 def test_pack_normalises_modes_and_adds_extras(contexts: Path, tmp_path: Path) -> None:

@@ -16,15 +16,22 @@ def test_defaults_and_empty_values() -> None:
 
 
 def test_every_kind_of_value() -> None:
-    settings = Settings.from_environment({
-        "TUTOROPS_LAB_PREFIX": "x", "TUTOROPS_LAB_ROWS": "7", "TUTOROPS_LAB_CACHE": "/srv/cache", "OTHER": "1"})
+    settings = Settings.from_environment(
+        {"TUTOROPS_LAB_PREFIX": "x", "TUTOROPS_LAB_ROWS": "7", "TUTOROPS_LAB_CACHE": "/srv/cache", "OTHER": "1"}
+    )
     assert (settings.prefix, settings.rows, settings.cache) == ("x", 7, Path("/srv/cache"))
 
 
-@pytest.mark.parametrize(("variable", "value"), [
-    ("TUTOROPS_LAB_ROWS", "many"), ("TUTOROPS_LAB_SUBNET", "172.29.10.0/16"), ("TUTOROPS_LAB_SUBNET", "nonsense"),
-    ("TUTOROPS_LAB_SUBNET", "fd00::/64"), ("TUTOROPS_LAB_DATA_HOSTS", "99"),
-])
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("TUTOROPS_LAB_ROWS", "many"),
+        ("TUTOROPS_LAB_SUBNET", "172.29.10.0/16"),
+        ("TUTOROPS_LAB_SUBNET", "nonsense"),
+        ("TUTOROPS_LAB_SUBNET", "fd00::/64"),
+        ("TUTOROPS_LAB_DATA_HOSTS", "99"),
+    ],
+)
 def test_a_bad_value_is_refused_by_name(variable: str, value: str) -> None:
     with pytest.raises(LabError, match=variable):
         Settings.from_environment({variable: value})
@@ -33,7 +40,10 @@ def test_a_bad_value_is_refused_by_name(variable: str, value: str) -> None:
 def test_names_and_addresses() -> None:
     settings = Settings(prefix="b", subnet="10.1.2.0/24", data_hosts=2)
     assert {host: settings.address(host) for host in settings.hosts} == {
-        "b-app": "10.1.2.10", "b-data-1": "10.1.2.11", "b-data-2": "10.1.2.12"}
+        "b-app": "10.1.2.10",
+        "b-data-1": "10.1.2.11",
+        "b-data-2": "10.1.2.12",
+    }
 
 
 def test_two_labs_share_no_volume() -> None:

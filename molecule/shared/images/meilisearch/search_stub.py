@@ -1,4 +1,4 @@
-"""A small part of Meilisearch's HTTP interface, and of Elasticsearch's: keys, indexes, and documents found by the start of their key.
+"""A small part of the HTTP interfaces of Meilisearch and Elasticsearch: keys, indexes, documents found by their key.
 
 What it is told is appended to a journal before it answers, and read back when it starts.
 """
@@ -55,7 +55,8 @@ class Store:
     def find(self, index: str, prefix: str) -> list[Any]:
         """Documents whose `key` begins with a prefix."""
         with self.lock:
-            return [document for document in self.indexes.get(index, {}).values() if str(document.get("key", "")).startswith(prefix)]
+            documents = list(self.indexes.get(index, {}).values())
+        return [document for document in documents if str(document.get("key", "")).startswith(prefix)]
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -1,6 +1,7 @@
-"""Settings below those that Tutor renders: what lms/envs/common.py and production.py of edx-platform define and Tutor changes or reads.
+"""Settings below those that Tutor renders: what edx-platform's own files define and Tutor changes or reads.
 
-Nothing here names a store: hosts, accounts and passwords come from the YAML file that Tutor renders, or from Tutor's settings on top.
+Nothing here names a store: hosts, accounts and passwords come from the YAML file that Tutor renders, or from Tutor's
+settings on top.
 """
 
 from __future__ import annotations
@@ -16,8 +17,12 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS = [
-    "django.contrib.contenttypes", "django.contrib.auth", "django.contrib.sessions",
-    "courses", "ledger", "edx_commands",
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "django.contrib.sessions",
+    "courses",
+    "ledger",
+    "edx_commands",
     # Tutor removes this one by name.
     "lms.djangoapps.coursewarehistoryextended",
 ]
@@ -33,7 +38,9 @@ STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 COURSE_IMPORT_EXPORT_STORAGE = USER_TASKS_ARTIFACT_STORAGE = "django.core.files.storage.FileSystemStorage"
-MODULESTORE = {"default": {"OPTIONS": {"stores": [{"NAME": "split", "DOC_STORE_CONFIG": {}, "OPTIONS": {"fs_root": ""}}]}}}
+MODULESTORE = {
+    "default": {"OPTIONS": {"stores": [{"NAME": "split", "DOC_STORE_CONFIG": {}, "OPTIONS": {"fs_root": ""}}]}},
+}
 PROFILE_IMAGE_BACKEND: dict[str, Any] = {"class": "openedx.core.storage.OverwriteStorage", "options": {"location": ""}}
 VIDEO_IMAGE_SETTINGS = {"STORAGE_KWARGS": {"location": ""}}
 VIDEO_TRANSCRIPTS_SETTINGS = {"STORAGE_KWARGS": {"location": ""}}
@@ -61,7 +68,7 @@ def production(variant: str) -> dict[str, Any]:
         "FEATURES": dict(tokens.get("FEATURES") or {}),
         "SERVICE_VARIANT": variant,
         "BROKER_URL": "{CELERY_BROKER_TRANSPORT}://{CELERY_BROKER_USER}:{CELERY_BROKER_PASSWORD}"
-                      "@{CELERY_BROKER_HOSTNAME}/{CELERY_BROKER_VHOST}".format_map(tokens),
+        "@{CELERY_BROKER_HOSTNAME}/{CELERY_BROKER_VHOST}".format_map(tokens),
         "BROKER_CONNECTION_RETRY_ON_STARTUP": True,
         "CELERY_ACCEPT_CONTENT": ["json"],
         "CELERY_TASK_SERIALIZER": "json",

@@ -6,8 +6,9 @@ import os
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cms.envs.tutor.production")
 
-from django.core.wsgi import get_wsgi_application  # noqa: E402
+from cms.celery import APP
+from django.core.wsgi import get_wsgi_application
 
-from cms.celery import APP  # noqa: E402, F401  (tasks are sent through this application)
-
+# Tasks are sent through it.
+APP.set_default()
 application = get_wsgi_application()

@@ -25,7 +25,7 @@ class Enrollment(models.Model):
     created = models.DateTimeField(db_index=True)
 
     class Meta:
-        unique_together = [("learner", "course")]
+        unique_together = (("learner", "course"),)
 
 
 class Upload(models.Model):

@@ -16,4 +16,5 @@ def index(request: HttpRequest) -> HttpResponse:
         for course in Course.objects.order_by("id")[:10]
     ]
     items = format_html_join("\n", "<li>{}: {} learners</li>", rows)
-    return HttpResponse(format_html("<!doctype html>\n<title>{0}</title>\n<h1>{0}</h1>\n<ul>\n{1}\n</ul>\n", settings.PLATFORM_NAME, items))
+    page = "<!doctype html>\n<title>{0}</title>\n<h1>{0}</h1>\n<ul>\n{1}\n</ul>\n"
+    return HttpResponse(format_html(page, settings.PLATFORM_NAME, items))

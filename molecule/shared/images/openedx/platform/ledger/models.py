@@ -6,7 +6,7 @@ from django.db import models
 
 
 class Entry(models.Model):
-    """Written by a request; its text can be written only over a connection with utf8mb4, as much of what learners write."""
+    """Written by a request. As much of what learners write, its text needs a connection with utf8mb4."""
 
     key = models.CharField(max_length=191, db_index=True)
     text = models.TextField(default="written 📝")

@@ -50,8 +50,11 @@ class Elasticsearch:
         host = settings.ELASTIC_SEARCH_CONFIG[0]
         scheme = "https" if host.get("use_ssl") else "http"
         request = urllib.request.Request(
-            f"{scheme}://{host['host']}:{host['port']}{path}", method=method, data=json.dumps(body).encode() if body else None,
-            headers={"Content-Type": "application/json"})
+            f"{scheme}://{host['host']}:{host['port']}{path}",
+            method=method,
+            data=json.dumps(body).encode() if body else None,
+            headers={"Content-Type": "application/json"},
+        )
         with urllib.request.urlopen(request, timeout=10) as answer:
             return json.load(answer)
 

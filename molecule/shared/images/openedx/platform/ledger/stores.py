@@ -100,7 +100,8 @@ class Mongodb:
 
     @property
     def collection(self) -> pymongo.collection.Collection[dict[str, Any]]:
-        journalled = pymongo.WriteConcern("majority" if settings.CONTENTSTORE["DOC_STORE_CONFIG"].get("replicaSet") else 1, j=True)
+        replicated = settings.CONTENTSTORE["DOC_STORE_CONFIG"].get("replicaSet")
+        journalled = pymongo.WriteConcern("majority" if replicated else 1, j=True)
         return self.database.get_collection("ledger", write_concern=journalled)
 
     def write(self, key: str) -> None:
@@ -195,5 +196,11 @@ class Search:
 
 
 STORES: dict[str, Ledger] = {
-    "mysql": Mysql(), "celery": Task(), "mongodb": Mongodb(), "gridfs": Gridfs(), "redis": Redis(), "files": Files(), "search": Search(),
+    "mysql": Mysql(),
+    "celery": Task(),
+    "mongodb": Mongodb(),
+    "gridfs": Gridfs(),
+    "redis": Redis(),
+    "files": Files(),
+    "search": Search(),
 }

@@ -9,7 +9,7 @@ from .models import TaskEntry
 
 
 # As edx-platform's tasks for grades: a database that is away for a while is no reason to forget a task.
-@shared_task(autoretry_for=(InterfaceError, OperationalError), default_retry_delay=1, max_retries=120, ignore_result=True)
+@shared_task(autoretry_for=(InterfaceError, OperationalError), default_retry_delay=1, max_retries=120)
 def record(key: str) -> None:
     """Write one entry."""
     TaskEntry.objects.create(key=key)

@@ -9,4 +9,5 @@ from django.conf import settings
 def create_indexes() -> None:
     """Create the index of course content."""
     client = meilisearch.Client(settings.MEILISEARCH_URL, settings.MEILISEARCH_API_KEY)
-    client.call("POST", "/indexes", {"uid": f"{settings.MEILISEARCH_INDEX_PREFIX}courseware_content", "primaryKey": "id"})
+    uid = f"{settings.MEILISEARCH_INDEX_PREFIX}courseware_content"
+    client.call("POST", "/indexes", {"uid": uid, "primaryKey": "id"})

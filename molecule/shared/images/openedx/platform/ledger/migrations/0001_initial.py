@@ -13,8 +13,8 @@ class Migration(migrations.Migration):
     """The two tables of the ledger."""
 
     initial = True
-    dependencies: list[tuple[str, str]] = []
-    operations = [
+    dependencies = ()
+    operations = (
         migrations.CreateModel("Entry", [*FIELDS, ("text", models.TextField(default="written 📝"))]),
         migrations.CreateModel("TaskEntry", FIELDS),
-    ]
+    )

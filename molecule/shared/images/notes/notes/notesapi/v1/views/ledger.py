@@ -16,8 +16,8 @@ from notesapi.models import Note
 def entries(request: HttpRequest) -> JsonResponse:
     """Write one note, or count those with a prefix."""
     if request.method == "GET":
-        found = Note.objects.filter(key__startswith=request.GET.get("prefix", "")).values_list("key").annotate(Count("id"))
-        return JsonResponse({"store": "notes", "counts": dict(found)})
+        found = Note.objects.filter(key__startswith=request.GET.get("prefix", ""))
+        return JsonResponse({"store": "notes", "counts": dict(found.values_list("key").annotate(Count("id")))})
     key = request.GET.get("key", "")
     if not key:
         return JsonResponse({"error": "no key"}, status=400)

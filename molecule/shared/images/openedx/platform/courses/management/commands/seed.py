@@ -12,13 +12,14 @@ from decimal import Decimal
 from itertools import batched
 from typing import Any
 
-from courses.models import Course, Enrollment, Upload
 from django.core.management.base import BaseCommand
 from django.db import connection
 
+from courses.models import Course, Enrollment, Upload
+
 BLOB = 256 * 1024
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
-WORDS = ("algebra", "Ökologie", "数学入門", "история", "🎓 data", "🚀 rockets", "O'Reilly \\ \"quoted\"")
+WORDS = ("algebra", "Ökologie", "数学入門", "история", "🎓 data", "🚀 rockets", 'O\'Reilly \\ "quoted"')
 
 
 def courses(number: int, chance: random.Random) -> Iterator[Course]:
@@ -37,8 +38,11 @@ def enrollments(number: int, course_ids: list[str], chance: random.Random) -> It
     """Each learner in one course."""
     for learner in range(number):
         yield Enrollment(
-            learner=learner, course_id=chance.choice(course_ids), mode=chance.choice((None, "audit", "verified")),
-            is_active=chance.random() < 0.9, created=EPOCH + timedelta(seconds=learner, microseconds=chance.randrange(1_000_000)),
+            learner=learner,
+            course_id=chance.choice(course_ids),
+            mode=chance.choice((None, "audit", "verified")),
+            is_active=chance.random() < 0.9,
+            created=EPOCH + timedelta(seconds=learner, microseconds=chance.randrange(1_000_000)),
         )
 
 
@@ -46,9 +50,14 @@ def module_states(number: int, chance: random.Random) -> Iterator[tuple[Any, ...
     """Rows of the table with a key of two columns: three modules for each learner."""
     for i in range(number):
         state = {"attempts": chance.randrange(5), "answer": chance.choice(WORDS), "seed": chance.random()}
-        yield (i // 3, f"block-v1:Lab+problem+{i % 3}", json.dumps(state, ensure_ascii=False),
-               chance.random() if i % 4 else None, chance.choice((None, "", "💬 well done")),
-               EPOCH.replace(tzinfo=None) + timedelta(seconds=i))
+        yield (
+            i // 3,
+            f"block-v1:Lab+problem+{i % 3}",
+            json.dumps(state, ensure_ascii=False),
+            chance.random() if i % 4 else None,
+            chance.choice((None, "", "💬 well done")),
+            EPOCH.replace(tzinfo=None) + timedelta(seconds=i),
+        )
 
 
 def uploads(megabytes: int, chance: random.Random) -> Iterator[Upload]:
@@ -85,5 +94,8 @@ class Command(BaseCommand):
     def fill_module_states(self, items: Iterable[tuple[Any, ...]]) -> None:
         with connection.cursor() as cursor:
             for some in batched(items, 1000):
-                cursor.executemany("INSERT INTO courses_modulestate (learner, module, state, grade, comment, modified)"
-                                   " VALUES (%s, %s, %s, %s, %s, %s)", some)
+                cursor.executemany(
+                    "INSERT INTO courses_modulestate (learner, module, state, grade, comment, modified)"
+                    " VALUES (%s, %s, %s, %s, %s, %s)",
+                    some,
+                )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import os
 import tarfile
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from lablib import images, materials
 from lablib.errors import LabError
-from lablib.images import Catalogue, Image, hash_of, pack, pin
+from lablib.images import Catalogue, Image, hash_of, once_more, pack, pin
 from lablib.settings import Settings
 
 
@@ -94,6 +95,10 @@ def test_tutor_version_counts_for_the_app_server_only() -> None:
     assert {name for name in ours if ours[name] != older[name]} == {"appserver"}
 
 
+def test_every_image_that_tutor_runs_is_there() -> None:
+    assert set(images.INNER) <= set(Catalogue.load(Settings()).images)
+
+
 def test_hash_knows_where_a_part_ends() -> None:
     assert hash_of([b"ab", b"c"]) != hash_of([b"a", b"bc"])
 
@@ -126,6 +131,78 @@ def test_build_takes_parents_first(contexts: Path, monkeypatch: pytest.MonkeyPat
     assert sorted(built) == ["base", "host", "os", "packages", "redis"]
     assert built[:2] == ["os", "base"]
     assert built.index("packages") < built.index("host")
+
+
+def test_build_takes_first_what_most_others_need(contexts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[str] = []
+    monkeypatch.setattr(Catalogue, "build_one", lambda self, name: built.append(name))
+    (contexts / "aside").mkdir()
+    (contexts / "aside" / "Dockerfile").write_text("FROM tutorops-lab/base\n")
+    Catalogue.load(Settings(parallel=1), contexts).build()
+    assert built == ["os", "base", "packages", "aside", "host", "redis"]
+
+
+def test_an_image_that_exists_is_tagged_only(contexts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[tuple[str, ...]] = []
+    monkeypatch.setattr(images, "exists", lambda tag: True)
+    monkeypatch.setattr(images, "docker", lambda *arguments, **_: commands.append(arguments))
+    catalogue = Catalogue.load(Settings(cache=tmp_path), contexts)
+    catalogue.build_one("redis")
+    assert commands == [("tag", catalogue.tag("redis"), "tutorops-lab/redis:latest")]
+
+
+def test_two_labs_do_not_build_the_same_image(contexts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    catalogue = Catalogue.load(Settings(cache=tmp_path), contexts)
+    free: list[bool] = []
+
+    def look(self: Catalogue, name: str, tag: str) -> None:
+        with (tmp_path / "redis.lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                free.append(True)
+            except BlockingIOError:
+                free.append(False)
+
+    monkeypatch.setattr(Catalogue, "_make", look)
+    monkeypatch.setattr(images, "exists", lambda tag: False)
+    monkeypatch.setattr(images, "docker", lambda *arguments, **_: "")
+    catalogue.build_one("redis")
+    with (tmp_path / "redis.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert free == [False]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "E: Failed to fetch http://deb.debian.org/debian/pool/main/x.deb  503  Backend is unhealthy",
+        "W: Temporary failure resolving 'deb.debian.org'",
+        "pip._vendor.urllib3.exceptions.ReadTimeoutError: HTTPSConnectionPool: Read timed out.",
+    ],
+)
+def test_a_network_fault_gets_a_second_attempt(said: str) -> None:
+    attempts: list[int] = []
+
+    def step() -> None:
+        attempts.append(1)
+        if len(attempts) == 1:
+            raise LabError(said)
+
+    once_more(step, "build x")
+    assert len(attempts) == 2
+
+
+@pytest.mark.parametrize(("said", "attempts"), [("dpkg: error processing package", 1), ("E: Failed to fetch x", 2)])
+def test_other_faults_and_a_second_one_are_final(said: str, attempts: int) -> None:
+    made: list[int] = []
+
+    def step() -> None:
+        made.append(1)
+        raise LabError(said)
+
+    with pytest.raises(LabError, match=said):
+        once_more(step, "build x")
+    assert len(made) == attempts
 
 
 def test_build_refuses_a_circle(contexts: Path, monkeypatch: pytest.MonkeyPatch) -> None:

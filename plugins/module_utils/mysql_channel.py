@@ -93,13 +93,17 @@ def define(server: Link, channel: str, origin: Origin) -> None:
 
 
 def list_origin(server: Link, channel: str, origin: Origin) -> None:
-    """Tell whom a channel may turn to; a group hands this on to all its members."""
+    """Tell whom a channel may turn to, unless it knows; a group hands this on to all its members."""
     if origin.group:
         server.query(
             "SELECT asynchronous_connection_failover_add_managed(%s, 'GroupReplication', %s, %s, %s, '', 80, 60)",
             (channel, origin.group, origin.host, origin.port),
         )
-    else:
+    elif not server.value(
+        "SELECT 1 FROM performance_schema.replication_asynchronous_connection_failover"
+        " WHERE channel_name = %s AND host = %s AND port = %s",
+        (channel, origin.host, origin.port),
+    ):
         server.query(
             "SELECT asynchronous_connection_failover_add_source(%s, %s, %s, '', 50)",
             (channel, origin.host, origin.port),

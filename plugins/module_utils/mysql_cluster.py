@@ -13,7 +13,7 @@ from typing import cast
 from . import mysql_channel as channels
 from . import mysql_gtid as gtid
 from .mysql_channel import MIGRATE, Origin
-from .mysql_client import Connection, MysqlError
+from .mysql_client import Connection
 from .mysql_group import Group, MemberState
 from .mysql_link import Link
 from .mysql_local import Followed
@@ -149,17 +149,19 @@ class ClusterEnd:
         channels.await_progress(server, MIGRATE, theirs, _PROGRESS_SECONDS)
 
     def define_channel(self, origin: Origin) -> bool:
-        """Let every member know the channel, because after a failover the new primary starts it by itself."""
+        """Let every member know the channel: after a failover the new primary starts it by itself.
+
+        MySQL also refuses a joining member that lacks it, even one that would get it with its copy. So those outside
+        the group are told, too.
+        """
         primary = self.primary()
         changed = False
-        for member in (primary, *(one for one in self.online() if one != primary)):
+        for member in (primary, *(one for one in self.reachable() if one != primary)):
             state = channels.look(self.link(member), MIGRATE)
             if state is None or (state.host, state.port) != (origin.host, origin.port):
                 channels.define(self.link(member), MIGRATE, origin)
                 changed = True
-        with contextlib.suppress(MysqlError):
-            # Refused when it is on the list already.
-            channels.list_origin(self.link(primary), MIGRATE, origin)
+        channels.list_origin(self.link(primary), MIGRATE, origin)
         return changed
 
     def unfollow(self) -> None:
@@ -168,7 +170,7 @@ class ClusterEnd:
 
     def leave_channels(self) -> None:
         """Remove the channel from every member, so that none starts it when it becomes the primary."""
-        for member in self.online():
+        for member in self.reachable():
             channels.forget(self.link(member), MIGRATE)
 
     def origin(self) -> Origin:
@@ -182,10 +184,10 @@ class ClusterEnd:
             group=settings.group_name,
         )
 
-    def online(self) -> list[Member]:
-        """The members that take part now."""
+    def reachable(self) -> list[Member]:
+        """The members that answer now, in the group or not."""
         states = {state.name: state for state in self.states()}
-        return [one for one in self._settings.members if states[one.name].state == "ONLINE"]
+        return [one for one in self._settings.members if states[one.name].reachable]
 
     def states(self) -> list[MemberState]:
         """What every member says of itself."""

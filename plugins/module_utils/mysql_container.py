@@ -26,7 +26,9 @@ _SCRIPT = 'exec mysql --defaults-extra-file=/dev/fd/3 --xml --commands=OFF -e "$
 class ContainerConnection:
     """A read-only stand-in for mysql_client.Connection; every value comes back as text, or None for NULL."""
 
-    def __init__(self, container: str, user: str, password: str, timeout: float = 30.0, run: Run = subprocess.run) -> None:
+    def __init__(
+        self, container: str, user: str, password: str, timeout: float = 30.0, run: Run = subprocess.run
+    ) -> None:
         self._container = container
         self._options = _option_file(user, password)
         self._timeout = timeout
@@ -37,9 +39,13 @@ class ContainerConnection:
         statement = sql % tuple(_literal(value) for value in args) if args else sql
         command = ["docker", "exec", "-i", self._container, "sh", "-c", _SCRIPT, "sh", statement]
         try:
-            done = self._run(command, input=self._options, capture_output=True, text=True, timeout=self._timeout, check=False)
+            done = self._run(
+                command, input=self._options, capture_output=True, text=True, timeout=self._timeout, check=False
+            )
         except subprocess.TimeoutExpired as problem:
-            raise Unreachable(f"container {self._container} did not answer a query within {self._timeout:.0f} s") from problem
+            raise Unreachable(
+                f"container {self._container} did not answer a query within {self._timeout:.0f} s"
+            ) from problem
         if done.returncode != 0:
             raise StoreError(f"container {self._container} refused a query: {done.stderr.strip()[:500]}")
         return parse(done.stdout)

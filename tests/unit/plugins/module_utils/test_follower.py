@@ -299,7 +299,7 @@ class TestRun:
         try:
             eventually(lambda: len(looked) == 1)
             flag.write_text("{}")
-            eventually(lambda: len(looked) == 2)
+            eventually(lambda: len(looked) >= 2, 30.0)
         finally:
             stopped.set()
             loop.join()

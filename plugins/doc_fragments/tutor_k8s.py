@@ -56,7 +56,7 @@ options:
       requests:
         description:
           - What a pod reserves, as V(cpu) and V(memory) in quantities of Kubernetes.
-          - Tutor's own manifests request no CPU.
+          - Tutor's own manifests request no CPU. What they say returns at its next C(k8s start) once this is dropped.
         type: dict
         default: {}
       limits:

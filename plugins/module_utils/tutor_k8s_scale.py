@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Bringing deployments to the numbers that are wanted, so that they last, and waiting until their pods serve.
 
-The order makes every interruption harmless: what is wanted is recorded first, so that Tutor's next apply and the next
-run of this both go on towards it.
+The order makes every interruption harmless: what is wanted is recorded before the cluster is scaled, so that Tutor's
+next apply and the next run of this both go on towards it.
 """
 
 from __future__ import annotations
@@ -205,6 +205,10 @@ def scale(
         refuse_blockers(found)
         record_before = recorded(tutor)
         todo = plan(before, wanted, record_before)
+        if not check_mode:
+            # Before the record: once that names a deployment no more, nobody would know that this is still to be done.
+            for name in todo.forget:
+                kubectl.forget_replicas(name)
         outcome = _keep(tutor, todo.record, check_mode, backups)
         if check_mode:
             return Scaled(todo, before, before, record_before, found, outcome)
@@ -242,8 +246,6 @@ def prove_rendered(kubectl: Kubectl, todo: Plan) -> None:
 
 def change(tutor: Tutor, kubectl: Kubectl, todo: Plan) -> None:
     """Change the cluster, and of it only what differs; other pending changes of Tutor's settings stay pending."""
-    for name in todo.forget:
-        kubectl.forget_replicas(name)
     if todo.delete:
         kubectl.run("delete", "--ignore-not-found", *todo.delete)
     for one in todo.pods:

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.tutor_cli
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 Run = Callable[..., dict[str, Any]]
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 LMS = {"name": "lms", "replicas": 3, "disruption_budget": True}
 SCALED = {
@@ -52,6 +53,22 @@ class Site:
         given = {"deployments": list(deployments), "files_shared": True, **more}
         options: dict[str, Any] = self.lab.options(**given)
         return options
+
+    def tutor_applied(self, name: str, replicas: int) -> None:
+        """Leave the trace that `tutor k8s start` leaves after the number was recorded; forgets the calls so far."""
+        manifest = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}}
+        text = json.dumps({**manifest, "spec": {"replicas": replicas}})
+        objects = self.read()["objects"]
+        for one in objects:
+            if (one["kind"], one["metadata"]["name"]) == ("Deployment", name):
+                one["metadata"]["annotations"] = {LAST_APPLIED: text}
+        self.change(objects=objects, calls=[])
+
+    def last_applied(self, name: str) -> dict[str, Any]:
+        """Give the spec that kubectl holds for the one applied last."""
+        annotations = self.object("Deployment", name)["metadata"]["annotations"]
+        spec: dict[str, Any] = json.loads(annotations[LAST_APPLIED])["spec"]
+        return spec
 
     @property
     def plugin(self) -> Path:
@@ -141,19 +158,11 @@ def test_local_files_block_until_they_are_said_to_be_shared(local_site: Site, ru
 
 def test_an_autoscaler_takes_over_without_a_fall_to_one_pod(local_site: Site, run_module: Run) -> None:
     run_module("tutor_k8s_scale", **local_site.options(LMS))
-    applied = local_site.object("Deployment", "lms")
-    applied["metadata"]["annotations"] = {
-        "kubectl.kubernetes.io/last-applied-configuration": json.dumps(
-            {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "lms"}, "spec": {"replicas": 3}}
-        )
-    }
-    others = [one for one in local_site.read()["objects"] if one["metadata"]["name"] != "lms"]
-    local_site.change(objects=[*others, applied], calls=[])
+    local_site.tutor_applied("lms", 3)
     done = run_module("tutor_k8s_scale", **local_site.options(SCALED))
     assert done["deployments"]["lms"]["autoscaler"] == "lms" and done["deployments"]["lms"]["replicas"] == 3
-    assert [call.split()[0] for call in local_site.calls()] == ["apply", "patch", "apply"]
-    annotations = local_site.object("Deployment", "lms")["metadata"]["annotations"]
-    assert "replicas" not in json.loads(next(iter(annotations.values())))["spec"]
+    assert [call.split()[0] for call in local_site.calls()] == ["apply", "delete", "patch", "apply"]
+    assert local_site.last_applied("lms") == {}
     assert run_module("tutor_k8s_scale", **local_site.options(SCALED))["changed"] is False
 
     back = run_module("tutor_k8s_scale", **local_site.options({"name": "lms", "replicas": 2}))
@@ -195,9 +204,10 @@ def test_pods_that_do_not_come_up_fail_with_the_reason(local_site: Site, run_mod
 
 def test_everything_is_released_with_an_empty_list(local_site: Site, run_module: Run) -> None:
     run_module("tutor_k8s_scale", **local_site.options(LMS))
-    local_site.calls()
+    local_site.tutor_applied("lms", 3)
     done = run_module("tutor_k8s_scale", **local_site.options())
-    assert done["changed"] and local_site.calls() == ["delete --ignore-not-found pdb/lms"]
+    assert done["changed"] and local_site.calls()[1:] == ["delete --ignore-not-found pdb/lms"]
+    assert local_site.last_applied("lms") == {}
     assert not local_site.plugin.exists() and local_site.object("Deployment", "lms")["spec"]["replicas"] == 3
     assert run_module("tutor_k8s_scale", **local_site.options())["changed"] is False
 

@@ -9,7 +9,8 @@ to the new ones, on top of what everything else on the host needs:
 
     others + max over steps (the four services at that step + one more container of the rolled one)  <=  limit
 
-``auto`` starts from the cores, and takes processes away, always where most of the wish is fulfilled, until that holds.
+``auto`` starts from the cores, takes processes away, always where most of the wish is fulfilled, until that holds, and
+gives back what still fits, to the LMS first.
 """
 
 from __future__ import annotations
@@ -147,6 +148,9 @@ class Formula:
             # Ties go to what learners notice least.
             fullest = max(reversed(spare), key=lambda name: numbers[name] / wish[name])
             numbers[fullest] -= 1
+        for name in free:
+            while numbers[name] < wish[name] and self.fits({**numbers, name: numbers[name] + 1}):
+                numbers[name] += 1
         return numbers
 
     def refuse(self, numbers: Numbers, asked: Sequence[str], free: Sequence[str]) -> None:

@@ -100,20 +100,17 @@ def look(instance: Instance, table: Iterable[Process], proc: Path = PROC) -> Loo
     The workers of uWSGI and of Celery are forked from a process of the same program. uWSGI forks its HTTP router, too:
     that one listens for others, while the workers listen for the router alone.
     """
-    own = [one for one in table if one.container == instance.id]
+    own = sorted((one for one in table if one.container == instance.id), key=lambda one: one.pid)
     children: defaultdict[int, list[Process]] = defaultdict(list)
     for one in own:
         children[one.parent].append(one)
-    forked = [
-        [child for child in children[one.pid] if child.program == one.program]
-        for one in sorted(own, key=lambda one: one.pid)
-    ]
+    forked = [[child for child in children[one.pid] if child.program == one.program] for one in own]
     family = max(forked, key=len, default=[])
     if not instance.celery:
         family = _without_router(family, proc)
     members = {one.pid for one in family}
     return Look(
-        workers=tuple(sorted(members)),
+        workers=tuple(one.pid for one in family),
         sizes=tuple(one.memory for one in family),
         rest=sum(one.memory for one in own if one.pid not in members),
     )

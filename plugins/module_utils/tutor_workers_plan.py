@@ -212,13 +212,25 @@ class _Planner:
             name: numbers[name] if name in self._ours else kept[name] for name in KINDS if name in {*self._ours, *kept}
         }
         worse = self._worse if self._worse is not None else {} if self._again else old.worse
-        record = replace(old, numbers=mine, auto=tuple(name for name in KINDS if name in self._auto), worse=dict(worse))
+        by_auto = self._auto | (kept.keys() & set(old.auto))
+        record = replace(
+            old,
+            numbers=mine,
+            concurrency={name: count for name, count in mine.items() if self._to_name(name, count)},
+            auto=tuple(name for name in KINDS if name in by_auto),
+            worse=dict(worse),
+        )
         if not mine:
             return Record(basis=dict(self._found.basis) if worse else {}, worse=dict(worse))
         if chosen or mine != old.numbers or self._worse is not None:
             sizes = {name: one.size.worker for name, one in self._found.services.items()}
             record = replace(record, basis=dict(self._found.basis), sizes=sizes)
         return record
+
+    def _to_name(self, name: str, count: int) -> bool:
+        """Whether the command has to name a number; one that is Celery's own anyway would be a roll for nothing."""
+        one = self._found.services[name]
+        return not KINDS[name].web and (one.named is not None or count != one.usual)
 
     def _finished(self, numbers: dict[str, int], record: Record) -> Plan:
         services = self._found.services

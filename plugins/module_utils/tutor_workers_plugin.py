@@ -35,7 +35,7 @@ from tutor import hooks
 # What was asked for, and what it was worked out from; sizes are in bytes.
 RECORD = @RECORD@
 
-# Processes of each Celery worker, by the filter of its command; the others keep Celery's own number, one per core.
+# Processes of Celery workers, by the filter of their command; the others have Celery's own number, one for each core.
 CONCURRENCY: dict[str, int] = @CONCURRENCY@
 
 for name, count in CONCURRENCY.items():
@@ -48,6 +48,8 @@ class Record:
     """What the collection did at its last change."""
 
     numbers: Mapping[str, int] = field(default_factory=dict)
+    concurrency: Mapping[str, int] = field(default_factory=dict)
+    """Those of Celery that the command has to name, because they are not what Celery does by itself."""
     auto: tuple[str, ...] = ()
     """The services whose number `auto` chose."""
     basis: Mapping[str, Any] = field(default_factory=dict)
@@ -59,7 +61,7 @@ class Record:
 
     def plugin(self) -> PluginFile:
         """Write the plugin."""
-        counts = {KINDS[name].setting: count for name, count in self.numbers.items() if not KINDS[name].web}
+        counts = {KINDS[name].setting: count for name, count in self.concurrency.items()}
         content = _TEMPLATE
         for mark, value in (("@RECORD@", asdict(self)), ("@CONCURRENCY@", counts)):
             content = content.replace(mark, pformat(value, sort_dicts=False, width=100))

@@ -119,6 +119,10 @@ running:
   type: dict
   returned: success
   sample: {"lms": [2], "cms": [2], "lms-worker": [4], "cms-worker": [4]}
+due:
+  description: Whether anything has to be set or rolled until RV(numbers) are in force.
+  type: bool
+  returned: success
 reached:
   description: Whether RV(running) is RV(numbers) everywhere.
   type: bool
@@ -245,13 +249,15 @@ def main():
     except (TutorError, OSError) as error:
         fail(module, tutor, error)
     services = found.services
+    reached = all(set(one.running) == {plan.numbers[name]} for name, one in services.items())
     shown = shown_outcome(outcome, set(), set())
     module.exit_json(
         changed=outcome.changed,
         root=str(tutor.root),
         numbers=plan.numbers,
         running={name: list(one.running) for name, one in services.items()},
-        reached=all(set(one.running) == {plan.numbers[name]} for name, one in services.items()),
+        due=outcome.changed or not reached,
+        reached=reached,
         sizes={name: one.size.worker for name, one in services.items()},
         explanation=explanation(found, plan, params["memory_reserve"]),
         findings=[finding.as_dict() for finding in plan.findings],

@@ -401,8 +401,7 @@ class Group:
 
         def stopped() -> bool:
             with self._on(member) as server, contextlib.suppress(Unreachable):
-                server.stop_group()
-                return True
+                return server.stop_group()
             return False
 
         self._await(stopped, f"{member.name} to stop its tries to join", self._patience)

@@ -17,6 +17,8 @@ RECOVERY_CHANNEL = "group_replication_recovery"
 SYSTEM_SCHEMAS = ("information_schema", "mysql", "performance_schema", "sys")
 
 _ALREADY_RUNNING = 3093
+#: A start or stop of the group is being executed, such as the tries to join after a boot.
+_UNDER_WAY = 3663
 _REPLICATION_GRANTS = "REPLICATION SLAVE, CONNECTION_ADMIN, BACKUP_ADMIN, CLONE_ADMIN, GROUP_REPLICATION_STREAM ON *.*"
 _HEALTH_TABLES = ("replication_group_members", "replication_group_member_actions")
 
@@ -172,9 +174,15 @@ class MemberServer:
             (accounts.replication_user, accounts.replication_password),
         )
 
-    def stop_group(self) -> None:
-        """Leave the group, or end the tries to join it."""
-        self.connection.execute("STOP GROUP_REPLICATION")
+    def stop_group(self) -> bool:
+        """Leave the group, or end the tries to join it; False while another start or stop is under way."""
+        try:
+            self.connection.execute("STOP GROUP_REPLICATION")
+        except MysqlError as problem:
+            if problem.code != _UNDER_WAY:
+                raise
+            return False
+        return True
 
     def start_group(self) -> None:
         """Join a group that is in service."""
@@ -279,7 +287,7 @@ class MemberServer:
         try:
             self.connection.execute("START GROUP_REPLICATION")
         except MysqlError as problem:
-            if problem.code != _ALREADY_RUNNING:
+            if problem.code not in (_ALREADY_RUNNING, _UNDER_WAY):
                 raise
 
     def _create_accounts(self, accounts: Accounts) -> None:

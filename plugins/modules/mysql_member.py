@@ -80,7 +80,7 @@ RETURN = r"""#"""
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.tutorops.scale.plugins.module_utils.mysql_client import Connection
-from ansible_collections.tutorops.scale.plugins.module_utils.mysql_member import Accounts, Member, MemberServer
+from ansible_collections.tutorops.scale.plugins.module_utils.mysql_group import Accounts, Group, Member
 from ansible_collections.tutorops.scale.plugins.module_utils.stores.base import StoreError
 
 
@@ -98,15 +98,11 @@ def log_in(socket, users):
     return Connection(unix_socket=socket, user=users[-1], timeout=PATIENCE)
 
 
-def prepare(server, accounts, check_mode):
+def prepare(group, member, check_mode):
     """Make what is missing; says whether something was."""
-    if server.look().in_service or server.is_prepared(accounts):
-        return False
-    if not check_mode:
-        server.stop_group()
-        server.make_accounts(accounts)
-        server.let_join(accounts)
-    return True
+    if check_mode:
+        return not (group.look()[0].in_service or group.is_prepared(member))
+    return group.prepare(member)
 
 
 def main():
@@ -127,9 +123,9 @@ def main():
     socket, users = options.pop("socket"), options.pop("users")
     accounts = Accounts(**{**options, "admin_hosts": tuple(options["admin_hosts"])})
     try:
-        with log_in(socket, users) as connection:
-            server = MemberServer(Member("this member", socket), connection)
-            changed = prepare(server, accounts, module.check_mode)
+        member = Member("this member", socket)
+        group = Group([member], "", accounts, lambda _: log_in(socket, users))
+        changed = prepare(group, member, module.check_mode)
     except StoreError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=changed)

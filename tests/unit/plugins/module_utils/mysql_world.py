@@ -54,6 +54,7 @@ class FakeServer:
     offline_mode: bool = False
     channels: set[str] = field(default_factory=set)
     joining: int = 0
+    booting: int = 0
 
     @property
     def writable(self) -> bool:
@@ -83,6 +84,7 @@ class World:
     def wait(self, seconds: float) -> None:
         self.now += seconds
         for server in self.servers.values():
+            server.booting = max(0, server.booting - 1)
             if server.joining:
                 server.joining -= 1
                 if not server.joining:
@@ -119,8 +121,8 @@ class World:
             return
         server.up, server.process = True, server.process + 1
         self._forget(server)
-        if server.start_on_boot:
-            self._join(server)
+        if server.start_on_boot and not self._join(server):
+            server.booting = 4
 
     def write(self) -> None:
         """A client writes through whoever takes writes."""
@@ -353,6 +355,8 @@ class FakeConnection:
         elif sql.startswith("START REPLICA"):
             server.channels.add(args[0])
         elif sql == "STOP GROUP_REPLICATION":
+            if server.booting:
+                raise MysqlError("another instance of START/STOP is executing", 3663)
             world._leave(server)
         elif sql == "START GROUP_REPLICATION":
             if server.name in world.view:

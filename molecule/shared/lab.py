@@ -3,6 +3,7 @@
 
     lab.py images   build every image that is missing
     lab.py up       build, boot, prepare the platform (or restore it from the cache), wait until it answers
+    lab.py data     only the hosts for databases, without the app server
     lab.py status   say what there is
     lab.py down     remove the hosts and their data; images and the cache stay
     lab.py clean    remove everything of every lab: hosts, images, cache
@@ -50,6 +51,19 @@ def up(settings: Settings) -> None:
     status(settings)
 
 
+def data(settings: Settings) -> None:
+    """Boot only the hosts for databases."""
+    engine.ensure()
+    catalogue = Catalogue.load(settings)
+    catalogue.build(["datahost"])
+    hosts.create_network(settings)
+    with Stopwatch(f"boot {', '.join(settings.data)}"):
+        for host in settings.data:
+            hosts.start(settings, catalogue, host)
+        for host in settings.data:
+            hosts.wait_booted(host)
+
+
 def status(settings: Settings) -> None:
     """Print the hosts with their states, and whether the platform answers."""
     if not engine.answers():
@@ -78,7 +92,7 @@ def clean(settings: Settings) -> None:
     shutil.rmtree(settings.cache, ignore_errors=True)
 
 
-COMMANDS = {"images": images, "up": up, "status": status, "down": down, "clean": clean}
+COMMANDS = {"images": images, "up": up, "data": data, "status": status, "down": down, "clean": clean}
 
 
 def main() -> int:

@@ -282,12 +282,20 @@ class FakeConnection:
     def _answer(self, sql: str, args: tuple[Any, ...]) -> list[dict[str, Any]]:
         server, world = self.server, self.world
         if sql.startswith("SELECT @@server_uuid"):
-            return [{"uuid": server.name, "version": "9", "executed": _text(server.executed),
-                     "closed": int(server.super_read_only)}]
+            return [
+                {
+                    "uuid": server.name,
+                    "version": "9",
+                    "executed": _text(server.executed),
+                    "closed": int(server.super_read_only),
+                }
+            ]
         if "performance_schema.global_variables" in sql:
-            return [{"name": "group_name", "value": GROUP_NAME},
-                    {"name": "bootstrap_group", "value": "ON" if server.bootstrap_flag else "OFF"},
-                    {"name": "start_on_boot", "value": "ON" if server.start_on_boot else "OFF"}]
+            return [
+                {"name": "group_name", "value": GROUP_NAME},
+                {"name": "bootstrap_group", "value": "ON" if server.bootstrap_flag else "OFF"},
+                {"name": "start_on_boot", "value": "ON" if server.start_on_boot else "OFF"},
+            ]
         if "SELECT @@global.offline_mode" in sql:
             return [{"v": int(server.offline_mode)}]
         if "FROM performance_schema.replication_group_members " in sql:
@@ -331,8 +339,13 @@ class FakeConnection:
         server, world = self.server, self.world
         names = world.view if server.name in world.view else [server.name]
         return [
-            {"uuid": name, "address": name, "port": 3306, "state": world.servers[name].state,
-             "role": "PRIMARY" if name == world.primary else "SECONDARY"}
+            {
+                "uuid": name,
+                "address": name,
+                "port": 3306,
+                "state": world.servers[name].state,
+                "role": "PRIMARY" if name == world.primary else "SECONDARY",
+            }
             for name in names
         ]
 

@@ -20,8 +20,15 @@ from ansible_collections.tutorops.scale.plugins.module_utils.stores.base import 
 
 #: What a server says first: protocol 10, a version, a session number, salt, capabilities without CLIENT_SSL.
 GREETING_WITHOUT_TLS = (
-    b"\x0a8.4.0\0" + b"\x01\0\0\0" + b"12345678\0" + (0x8200 & ~0x800).to_bytes(2, "little")
-    + b"\xff\x02\0" + (0x0008).to_bytes(2, "little") + b"\x15" + b"\0" * 10 + b"123456789012\0"
+    b"\x0a8.4.0\0"
+    + b"\x01\0\0\0"
+    + b"12345678\0"
+    + (0x8200 & ~0x800).to_bytes(2, "little")
+    + b"\xff\x02\0"
+    + (0x0008).to_bytes(2, "little")
+    + b"\x15"
+    + b"\0" * 10
+    + b"123456789012\0"
     + b"caching_sha2_password\0"
 )
 

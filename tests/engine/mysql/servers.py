@@ -133,7 +133,7 @@ class Site:
             "limits": {"gtid_watch_seconds": 1.0, **limits},
         }
 
-    def start(self) -> None:
+    def start(self, members: tuple[str, ...] = MEMBERS) -> None:
         """Start everything, from nothing."""
         self.remove()
         docker("network", "create", "--subnet", f"{SUBNET}.0/24", self.container("net"))
@@ -141,7 +141,7 @@ class Site:
         (self.folder / "state").mkdir(exist_ok=True)
         self.start_source()
         with ThreadPoolExecutor(3) as pool:
-            list(pool.map(self.start_member, MEMBERS))
+            list(pool.map(self.start_member, members))
 
     def start_source(self) -> None:
         """Start the source as Tutor's compose file does."""

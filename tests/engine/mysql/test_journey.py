@@ -59,8 +59,28 @@ def compared(store: MysqlStore, told: Told | None = None) -> Any:
     return outcome
 
 
+def test_a_copy_that_is_cut_down_fails_and_leaves_the_platform_alone(
+    site: Site, store: MysqlStore, door: RelayDoor
+) -> None:
+    killed = []
+
+    def kill(phase: str, figures: dict[str, Any]) -> None:
+        if phase == "copy" and figures["bytes_done"] and not killed:
+            site.kill("one")
+            killed.append(figures)
+
+    with (
+        Writer(door.port) as writer,
+        pytest.raises(StoreError, match=r"member one failed: .* run the same playbook again"),
+    ):
+        store.follow(kill)
+    assert killed
+    assert writer.failed == []
+
+
 def test_it_follows_under_writes(site: Site, store: MysqlStore, door: RelayDoor) -> None:
     told = Told()
+    await_true(lambda: store.cluster.states()[0].reachable, "member one, killed in the middle of a copy")
     with Writer(door.port) as writer:
         begun = time.monotonic()
         done = store.follow(told)

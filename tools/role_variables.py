@@ -73,8 +73,8 @@ def _differing(role: str, name: str, option: Mapping[str, Any], default: object)
     if option.get("required"):
         yield f"{role}: {name} is required in the spec, so it needs no default; remove one of them."
     elif is_template(default):
-        if "default" in option:
-            yield f"{role}: {name} is worked out in defaults/main.yml; let the spec describe it and give no default."
+        if option.get("default", default) != default:
+            yield f"{role}: {name} is worked out in defaults/main.yml; give the same or nothing in the spec."
     elif option.get("default") != default:
         yield f"{role}: {name} is {default!r} in defaults/main.yml but {option.get('default')!r} in the spec."
 

@@ -35,7 +35,7 @@ PARTS = (
     "tests/config.yml",
     "tests/sanity",
 )
-"""What the tests look at: what ships, and their own settings. Our tools and the lab answer to ruff and mypy alone."""
+"""What the tests look at: what ships, and their settings. Our tools and the lab answer to ruff and mypy alone."""
 
 SKIPPED = ("pylint", "pslint", "shellcheck")
 """pylint's rules for modules (no print, no subprocess) do not fit module_utils, which also run as services; ruff and

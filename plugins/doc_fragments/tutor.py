@@ -41,8 +41,8 @@ requirements:
   - Tutor 18 to 22 on the host
   - PyYAML for the host's Python (the package python3-yaml), or for the one that Tutor runs under
 notes:
-  - E(TUTOR_ROOT) and E(TUTOR_PLUGINS_ROOT) apart, no variable C(TUTOR_*) of the environment reaches Tutor, because it would
-    save such an override.
+  - E(TUTOR_ROOT) and E(TUTOR_PLUGINS_ROOT) apart, no variable C(TUTOR_*) of the environment reaches Tutor, because it
+    would save such an override.
   - Values of settings whose name is that of a secret (password, key, token and the like) are masked in messages and
     diffs.
 """

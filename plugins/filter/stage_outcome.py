@@ -4,15 +4,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 DOCUMENTATION = r"""
 name: stage_outcome
 short_description: The outcome of a stage from what its task registered
 version_added: 0.1.0
 description:
-  - Turns the registered result of M(tutorops.scale.store_stage), or of any other task that stands for a stage, into what
-    M(tutorops.scale.store_report) takes, whether the task worked, failed or was never reached.
+  - Turns the registered result of M(tutorops.scale.store_stage), or of any other task that stands for a stage, into
+    what M(tutorops.scale.store_report) takes, whether the task worked, failed or was never reached.
 positional: _input
 options:
   _input:

@@ -8,13 +8,13 @@ end that it leaves has been fenced durably, and an end is opened only when the p
 ends writable, whatever fails and whenever; and one fact, the pointer, tells how to go on after a crash.
 
 A flip holds new work, waits for what is in flight, closes the end that serves, lets the other one apply everything,
-writes the pointer, opens, releases. Before the pointer moved, any failure ends in :func:`settle` on the old end: nothing
-happened. After it, in :func:`settle` on the new one. Rollback is the same flip the other way round.
+writes the pointer, opens, releases. Before the pointer moved, any failure ends in :func:`settle` on the old end:
+nothing happened. After it, in :func:`settle` on the new one. Rollback is the same flip the other way round.
 
-What it asks of the ends and the door, beyond stores/base.py: ``closed``, ``position``, ``reach`` and ``point`` tell the truth or
-raise; a call that has returned or raised has no effect later; what ``pointer`` returns would also be read after a loss
-of power; calls may come from two threads, the flip's own and its guard's. Every other call may fail, before or after its
-effect, hang, or claim to be done: what matters is asked again.
+What it asks of the ends and the door, beyond stores/base.py: ``closed``, ``position``, ``reach`` and ``point`` tell the
+truth or raise; a call that has returned or raised has no effect later; what ``pointer`` returns would also be read
+after a loss of power; calls may come from two threads, the flip's own and its guard's. Every other call may fail,
+before or after its effect, hang, or claim to be done: what matters is asked again.
 """
 
 from __future__ import annotations
@@ -71,6 +71,7 @@ class Flip:
         return self.steps.get("open", 0.0)
 
     def as_dict(self) -> dict[str, Any]:
+        """What a report's JSON holds."""
         return {**asdict(self), "hold_seconds": self.hold_seconds}
 
 
@@ -143,7 +144,7 @@ def flip(
     leaving: End,
     taking: End,
     door: Door,
-    limits: Limits = Limits(),  # noqa: B008 (frozen)
+    limits: Limits = Limits(),
     clock: Clock = time.monotonic,
     wait: Wait = time.sleep,
     note: Note = lambda step: None,
@@ -160,8 +161,8 @@ def flip(
         return Flip(serving=taking.name)
     if not taking.closed():
         raise FlipFailed(
-            f"the {taking.name} end takes writes although the {leaving.name} end serves, so they may differ: nothing has "
-            f"changed; close the {taking.name} end, and compare both before the next try"
+            f"the {taking.name} end takes writes although the {leaving.name} end serves, so they may differ: nothing "
+            f"has changed; close the {taking.name} end, and compare both before the next try"
         )
     done = Flip(serving=leaving.name)
     started = clock()
@@ -232,7 +233,7 @@ def settle(
     one: End,
     two: End,
     door: Door,
-    limits: Limits = Limits(),  # noqa: B008 (frozen)
+    limits: Limits = Limits(),
     clock: Clock = time.monotonic,
     wait: Wait = time.sleep,
     guard: Guard = after,
@@ -251,8 +252,8 @@ def settle(
                 standby.close(limits.drain_seconds)
             if _takes_writes(standby):
                 raise FlipUnfinished(
-                    f"the {standby.name} end takes writes although the pointer names the {serving.name} end: somebody opened "
-                    "it; close it, compare both ends, then run the same playbook again"
+                    f"the {standby.name} end takes writes although the pointer names the {serving.name} end: somebody "
+                    "opened it; close it, compare both ends, then run the same playbook again"
                 )
             _serve(serving, door, limits, clock, wait)
         except Exception:
@@ -280,9 +281,9 @@ def _drain(leaving: End, door: Door, deadline: _Deadline, limits: Limits, wait: 
                 return
             if late:
                 raise Busy(
-                    f"{len(working)} session(s) on the {leaving.name} end still work, the first is {working[0].account} "
-                    f"from {working[0].address}: the flip is postponed and nothing has changed; try again when they have "
-                    "ended"
+                    f"{len(working)} session(s) on the {leaving.name} end still work, the first is "
+                    f"{working[0].account} from {working[0].address}: the flip is postponed and nothing has changed; "
+                    "try again when they have ended"
                 )
         wait(limits.poll_seconds)
 
@@ -315,8 +316,8 @@ def _moved(taking: End, door: Door, limits: Limits, clock: Clock, wait: Wait) ->
                 with contextlib.suppress(Exception):
                     door.release()
                 raise FlipUnfinished(
-                    f"both ends are closed, because the pointer can be neither written nor read ({problem}): mend the disk "
-                    "of the app server, then run the same playbook again"
+                    f"both ends are closed, because the pointer can be neither written nor read ({problem}): mend the "
+                    "disk of the app server, then run the same playbook again"
                 ) from problem
             wait(max(limits.poll_seconds, 0.05))
 
@@ -361,7 +362,7 @@ def _follow(standby: End, serving: End, limits: Limits, clock: Clock, wait: Wait
         except Exception as problem:
             if attempt == attempts:
                 raise NoWayBack(
-                    f"the {serving.name} end serves, but the {standby.name} end does not follow it yet ({problem}): run the "
-                    "same playbook again"
+                    f"the {serving.name} end serves, but the {standby.name} end does not follow it yet ({problem}): "
+                    "run the same playbook again"
                 ) from problem
             wait(max(limits.poll_seconds, 0.05))

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from .mysql_client import Connection, MysqlError
-from .mysql_member import Accounts, Member, MemberServer, MemberState, Peer
+from .mysql_member import UNDER_WAY, Accounts, Member, MemberServer, MemberState, Peer
 from .stores.base import Progress, StoreError, Unreachable
 
 __all__ = ["Accounts", "Group", "Member", "MemberState", "Peer"]
@@ -90,10 +90,13 @@ class Group:
         with self._on(member) as server:
             if server.look().in_service or server.is_prepared(self.accounts):
                 return False
-        self._stop(member)
-        with self._on(member) as server:
+
+        def prepare(server: MemberServer) -> None:
+            server.stop_group()
             server.make_accounts(self.accounts)
             server.let_join(self.accounts)
+
+        self._once_idle(member, prepare)
         return True
 
     def is_prepared(self, member: Member) -> bool:
@@ -115,13 +118,16 @@ class Group:
             raise Unreachable(f"member {member.name} cannot join: {joining.error}")
         if not joining.in_service:
             self._refuse_errant(member, joining, donor)
-            self._stop(member)
-            with self._on(member) as server:
+
+            def ready(server: MemberServer) -> None:
+                server.stop_group()
                 # A running channel from outside would write here; MySQL refuses such a member.
                 server.stop_channels(server.running_channels())
                 server.forbid_bootstrap()
                 server.let_join(self.accounts)
                 server.prefer_clone(joining.blank and bool(donor.user_schemas))
+
+            self._once_idle(member, ready)
         self._await_online(member, progress or _nothing)
 
     def form(self, first: Member, closed: bool, progress: Progress | None = None) -> bool:
@@ -187,7 +193,7 @@ class Group:
             return self._complete(report)
         for state in states:
             if state.reachable:
-                self._stop(self._by_name[state.name])
+                self._once_idle(self._by_name[state.name], MemberServer.stop_group)
         # Only now can positions no longer move, and nobody is on the way into a group.
         states = self.look()
         if not self._serving(states):
@@ -338,15 +344,14 @@ class Group:
         )
 
     def _begin(self, first: Member, closed: bool) -> None:
-        self._stop(first)
+        self._once_idle(first, MemberServer.stop_group)
         try:
             with self._on(first) as server:
                 server.set_open_action(not closed)
                 server.bootstrap_group()
         finally:
             # By a new connection: the first one may have been lost while the member went on.
-            with self._on(first) as server:
-                server.forbid_bootstrap()
+            self._once_idle(first, MemberServer.forbid_bootstrap)
         self._await(lambda: self._look_at(first).primary, f"{first.name} to begin the group", self._patience)
         with self._on(first) as server:
             server.serve()
@@ -356,8 +361,7 @@ class Group:
         states = self.look()
         for state in states:
             if state.may_bootstrap:
-                with self._on(self._by_name[state.name]) as server:
-                    server.forbid_bootstrap()
+                self._once_idle(self._by_name[state.name], MemberServer.forbid_bootstrap)
         missing = [state for state in states if state.reachable and not state.online]
         for state in missing:
             member = self._by_name[state.name]
@@ -392,19 +396,29 @@ class Group:
                     f"({state.state or state.error}): {self._complaint(member)}"
                 )
             self._wait(_INTERVAL)
-        with self._on(member) as server:
+
+        def settle(server: MemberServer) -> None:
             server.prefer_clone(False)
             server.serve()
 
-    def _stop(self, member: Member) -> None:
-        """Leave the group; a member that has been trying to join since it booted takes longer than a connection waits."""
+        self._once_idle(member, settle)
 
-        def stopped() -> bool:
-            with self._on(member) as server, contextlib.suppress(Unreachable):
-                return server.stop_group()
-            return False
+    def _once_idle(self, member: Member, act: Callable[[MemberServer], None]) -> None:
+        """Do what a member refuses while it starts or stops its group, which it may be doing since it booted."""
 
-        self._await(stopped, f"{member.name} to stop its tries to join", self._patience)
+        def done() -> bool:
+            try:
+                with self._on(member) as server:
+                    act(server)
+            except Unreachable:
+                return False
+            except MysqlError as problem:
+                if problem.code not in UNDER_WAY:
+                    raise
+                return False
+            return True
+
+        self._await(done, f"{member.name} to end the start or stop of its group", self._patience)
 
     def _start(self, member: Member) -> str:
         try:

@@ -19,7 +19,9 @@ SUMMARY: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 
 
-def add_stage(report: Mapping[str, Any], run: str, store: str, stage: str, outcome: Mapping[str, Any]) -> dict[str, Any]:
+def add_stage(
+    report: Mapping[str, Any], run: str, store: str, stage: str, outcome: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return the report with the outcome of one more stage; the last try of a stage is the one that counts."""
     stores: dict[str, Any] = {name: dict(value) for name, value in report.get("stores", {}).items()}
     entry = stores.setdefault(store, {"stages": []})
@@ -102,7 +104,9 @@ def _stage_row(line: Mapping[str, Any], longest: float) -> str:
     if line["error"]:
         outcome += f"<br>{html.escape(str(line['error']))}"
     facts = ", ".join(
-        f"{key.replace('_', ' ')} {value}" for key, value in line["result"].items() if isinstance(value, (str, int, float))
+        f"{key.replace('_', ' ')} {value}"
+        for key, value in line["result"].items()
+        if isinstance(value, (str, int, float))
     )
     return (
         f"<tr><td>{html.escape(line['stage'])}<td>{html.escape(str(line['started'] or ''))}"

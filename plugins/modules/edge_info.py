@@ -41,7 +41,6 @@ attributes:
     support: full
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
-  - ansible.builtin.action_common_attributes.info_module
 """
 
 EXAMPLES = r"""

@@ -115,7 +115,8 @@ options:
     type: dict
     default: {}
   attached:
-    description: Whether the platform already reaches the store through the edge. Clients that do not would be left behind.
+    description: Whether the platform already reaches the store through the edge. Clients that do not would be left
+      behind.
     type: bool
     default: false
   pointer:
@@ -178,6 +179,7 @@ estimate:
 
 import ipaddress
 from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.tutorops.scale.plugins.module_utils.docker import Docker, DockerError
@@ -208,7 +210,7 @@ def unreadable(problem: Exception) -> Finding:
     )
 
 
-def plan(given: dict, docker: Docker) -> tuple[list[Finding], dict[str, object] | None]:
+def plan(given: dict[str, Any], docker: Docker) -> tuple[list[Finding], dict[str, object] | None]:
     """The findings and the estimate."""
     settings = given["settings"]
     source, cluster, project = settings["source"], settings["cluster"], settings["compose_project"]

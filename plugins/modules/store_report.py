@@ -77,12 +77,13 @@ import json
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.tutorops.scale.plugins.module_utils.report import add_stage, page
 
 
-def read(path: Path) -> dict:
+def read(path: Path) -> dict[str, Any]:
     """The report so far; a run starts with an empty one."""
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
@@ -116,7 +117,9 @@ def main() -> None:
             write(path, json.dumps(report, indent=2, sort_keys=True) + "\n")
             write(folder / "report.html", page(report))
     except (OSError, ValueError) as problem:
-        module.fail_json(msg=f"the report below {folder} cannot be written ({problem}): set offload_report_dir to a folder that can")
+        module.fail_json(
+            msg=f"the report below {folder} cannot be written ({problem}): set offload_report_dir to a folder that can"
+        )
     module.exit_json(changed=True, path=str(path), report=report)
 
 

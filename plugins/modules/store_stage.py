@@ -10,8 +10,8 @@ module: store_stage
 short_description: Run one stage of one store's journey on the app server
 version_added: 0.1.0
 description:
-  - Starts the unit C(tutorops-stage@STORE:STAGE) that role M(tutorops.scale.edge#role) has put on the app server, shows
-    how it gets on, and returns what came of it.
+  - Starts the unit C(tutorops-stage@STORE:STAGE) that the role C(tutorops.scale.edge) has put on the app server,
+    shows how it gets on, and returns what came of it.
   - The unit runs by itself. When the connection is lost the task tries again to reach it; when the controller dies the
     unit goes on, and the next run of the same task joins it. Stages are idempotent, so that is always right.
 author:
@@ -62,7 +62,7 @@ attributes:
     description: What a stage changes has no earlier and later text.
     support: none
   platform:
-    description: App servers that role M(tutorops.scale.edge#role) has set up.
+    description: App servers that the role C(tutorops.scale.edge) has set up.
     platforms: posix
     support: full
 extends_documentation_fragment:

@@ -25,7 +25,8 @@ options:
     elements: str
   missing_ok:
     description:
-      - Leave unknown settings out of RV(settings) instead of failing, for settings that only some releases or plugins have.
+      - Leave unknown settings out of RV(settings) instead of failing, for settings that only some releases or plugins
+        have.
     type: bool
     default: false
   show_secrets:

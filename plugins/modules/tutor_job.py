@@ -27,8 +27,8 @@ options:
     default: []
   limit:
     description:
-      - For the job C(init), the one service or plugin to initialise; V(mysql), V(lms), V(cms), V(meilisearch) (from Tutor 19
-        on) or the name of an enabled plugin.
+      - For the job C(init), the one service or plugin to initialise; V(mysql), V(lms), V(cms), V(meilisearch) (from
+        Tutor 19 on) or the name of an enabled plugin.
     type: str
   stdin:
     description:
@@ -52,8 +52,8 @@ attributes:
     support: full
 notes:
   - Reports a change whenever a job ran, except for C(print-edx-platform-setting), which only reads.
-  - Jobs print their scripts with the passwords of the platform in clear, and Tutor gives them to docker as arguments. The
-    output is masked here; the list of processes is out of reach.
+  - Jobs print their scripts with the passwords of the platform in clear, and Tutor gives them to docker as arguments.
+    The output is masked here; the list of processes is out of reach.
   - C(init) can be run again, but it sets the passwords of MySQL's users to those of the configuration.
   - The root is locked while a job runs.
 seealso:

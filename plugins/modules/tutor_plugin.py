@@ -25,7 +25,8 @@ options:
   state:
     description:
       - V(installed) puts the file in place; the plugin is enabled or not as it was before.
-      - V(enabled) enables the plugin too, and saves its passwords and keys, which C(tutor plugins enable) alone does not.
+      - V(enabled) enables the plugin too, and saves its passwords and keys, which C(tutor plugins enable) alone does
+        not.
       - V(disabled) disables it and leaves its file.
       - V(absent) disables it and removes its file; a plugin that is a Python package is left to pip.
     type: str
@@ -64,8 +65,8 @@ attributes:
     platforms: posix
     support: full
 notes:
-  - While an enabled plugin is missing or broken, Tutor renders without it and, at the next C(plugins enable), forgets it.
-    This module refuses to change anything then, except to disable just that plugin.
+  - While an enabled plugin is missing or broken, Tutor renders without it and, at the next C(plugins enable), forgets
+    it. This module refuses to change anything then, except to disable just that plugin.
   - For a file of the controller use O(content) with the lookup C(file) or C(template).
 seealso:
   - module: tutorops.scale.tutor_config

@@ -10,8 +10,9 @@ one is closed and follows it. Every flip, rollback and recovery is a way into th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any, Callable, Protocol
+from typing import Any, Protocol
 
 LOCAL = "local"
 CLUSTER = "cluster"
@@ -58,9 +59,11 @@ class Finding:
 
     @property
     def blocks(self) -> bool:
+        """Whether nothing may be changed before this is mended."""
         return self.severity == "blocker"
 
     def as_dict(self) -> dict[str, Any]:
+        """What a plan's JSON holds."""
         return asdict(self)
 
 
@@ -85,9 +88,11 @@ class Comparison:
 
     @property
     def equal(self) -> bool:
+        """Whether the ends hold the same."""
         return not self.differences
 
     def as_dict(self) -> dict[str, Any]:
+        """What a report's JSON holds."""
         return {**asdict(self), "equal": self.equal}
 
 

@@ -10,8 +10,9 @@ write, and makes the fault happen that the test put at that call.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Callable, Iterator
+from typing import Any
 
 from ansible_collections.tutorops.scale.plugins.module_utils.stores.base import (
     NotCaughtUp,

@@ -74,6 +74,7 @@ class World:
         self.bootstraps: list[str] = []
         self.acknowledged: set[str] = set()
         self.must_stay_closed = False
+        self.controller_dead = False
         self.log: list[str] = []
 
     # Time and the controller
@@ -91,6 +92,8 @@ class World:
                     self._online(server)
 
     def group(self) -> Group:
+        """A controller that was just started."""
+        self.controller_dead = False
         members = [Member(name, name) for name in self.servers]
         return Group(
             members,
@@ -255,8 +258,11 @@ class FakeConnection:
 
     def query(self, sql: str, args: Any = ()) -> list[dict[str, Any]]:
         world = self.world
+        if world.controller_dead:
+            raise Cut
         world.calls += 1
         fault = world.faults.get(world.calls)
+        world.controller_dead = fault in (BEFORE, AFTER)
         if fault == BEFORE:
             raise Cut
         if not self.server.up:
@@ -389,6 +395,8 @@ class FakeConnection:
 
     def _set(self, name: str, value: str) -> None:
         server, on = self.server, value == "ON"
+        if server.booting and name.startswith("group_replication_"):
+            raise MysqlError("cannot be set while START or STOP is ongoing", 3724)
         if name == "super_read_only":
             server.super_read_only = on
             server.read_only = server.read_only or on

@@ -19,10 +19,9 @@ from ansible_collections.tutorops.scale.plugins.module_utils.cutover import (
     settle,
 )
 from ansible_collections.tutorops.scale.plugins.module_utils.stores.base import StoreError
+from cutover_world import CRASH_AFTER, FAULTS, HANG, POWER_AFTER, RAISE, RAISE_AFTER, Crash, TwoEndsWritable, World
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from cutover_world import CRASH_AFTER, FAULTS, HANG, POWER_AFTER, RAISE, RAISE_AFTER, Crash, TwoEndsWritable, World
 
 LIMITS = Limits()
 ERRORS = (StoreError, RuntimeError)

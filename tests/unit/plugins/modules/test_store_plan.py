@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.tutorops.scale.plugins.modules import store_plan
 from ansible_collections.tutorops.scale.plugins.module_utils.docker import Container
 from ansible_collections.tutorops.scale.plugins.module_utils.mysql_facts import SourceFacts
 from ansible_collections.tutorops.scale.plugins.module_utils.stores.base import StoreError
+from ansible_collections.tutorops.scale.plugins.modules import store_plan
 
 Run = Callable[..., dict[str, Any]]
 FACTS = SourceFacts(

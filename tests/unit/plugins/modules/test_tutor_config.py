@@ -137,7 +137,8 @@ def test_a_patch_that_breaks_rendering_leaves_the_root_alone(lab: Any, run_modul
     )
     assert run_module("tutor_config", **lab.options(set={"NEEDS_IT": 1}))["changed"] is True
     (lab.root / "config.yml").write_text(
-        (lab.root / "config.yml").read_text(encoding="utf-8").replace("PLUGINS: []", "PLUGINS: [needs]"), encoding="utf-8"
+        (lab.root / "config.yml").read_text(encoding="utf-8").replace("PLUGINS: []", "PLUGINS: [needs]"),
+        encoding="utf-8",
     )
     assert run_module("tutor_config", **lab.options(set={"NEEDS_IT": 2}))["changed"] is True
     before = lab.snapshot()
@@ -198,9 +199,7 @@ def test_unset_returns_to_the_default_but_never_draws_a_new_password(lab: Any, r
     assert lab.snapshot() == before
 
 
-def test_overrides_in_the_environment_are_not_saved(
-    lab: Any, run_module: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_overrides_in_the_environment_are_not_saved(lab: Any, run_module: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TUTOR_MYSQL_HOST", "wrong")
     assert run_module("tutor_config", **lab.options(set={"MYSQL_HOST": "right"}))["changed"] is True
     assert lab.config()["MYSQL_HOST"] == "right"

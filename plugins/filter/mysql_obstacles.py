@@ -96,13 +96,13 @@ def _system(member: Mapping[str, Any], systems: Sequence[str], memory: int, free
         yield f"{host} runs {found}, but a member needs one of {', '.join(systems)}: use such a host."
     if not member["address_present"]:
         yield (
-            f"mysql_address of {host} is {member['address']}, which no interface there has: set it to an address of the "
-            "host that the other members and the clients reach."
+            f"mysql_address of {host} is {member['address']}, which no interface there has: set it to an address of "
+            "the host that the other members and the clients reach."
         )
     if member["memory_bytes"] < int(memory):
         yield (
-            f"{host} has {_size(member['memory_bytes'])} of memory, and a member needs {_size(memory)}: give it more, or "
-            "lower mysql_minimum_memory together with mysql_buffer_pool_size."
+            f"{host} has {_size(member['memory_bytes'])} of memory, and a member needs {_size(memory)}: give it more, "
+            "or lower mysql_minimum_memory together with mysql_buffer_pool_size."
         )
     if not member["user_schemas"] and member["data_dir_bytes_free"] < int(free):
         yield (
@@ -123,8 +123,8 @@ def _versions(member: Mapping[str, Any], series: Sequence[str], wanted: str) -> 
             continue
         if not any(_is_of(found, one) for one in series):
             yield (
-                f"{host} {what} MySQL {found}, but this role supports the series {', '.join(series)}: choose another "
-                "mysql_repository, or remove the package."
+                f"{host} {what} MySQL {found}, but this role supports the series {', '.join(series)}: choose "
+                "another mysql_repository, or remove the package."
             )
         elif wanted and not _is_of(found, wanted):
             yield f"{host} {what} MySQL {found}, but mysql_version is {wanted}: choose the mysql_repository that has it."
@@ -136,14 +136,14 @@ def _data(member: Mapping[str, Any]) -> Iterator[str]:
         return
     if not member["version_installed"]:
         yield (
-            f"{folder} on {host} holds files of an earlier installation, and nothing is overwritten: save them if they are "
-            "wanted, and empty the directory."
+            f"{folder} on {host} holds files of an earlier installation, and nothing is overwritten: save them if they "
+            "are wanted, and empty the directory."
         )
     elif member["service_active"] and member["user_schemas"] and member["login"] in (None, "root"):
         # Once this role has been here, its administrator is let in.
         yield (
-            f"MySQL on {host} holds databases that are not of this role ({', '.join(member['user_schemas'])}), and nothing is "
-            "overwritten: use another host, or save and remove them."
+            f"MySQL on {host} holds databases that are not of this role ({', '.join(member['user_schemas'])}), and nothing "
+            "is overwritten: use another host, or save and remove them."
         )
 
 

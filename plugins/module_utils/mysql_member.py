@@ -18,7 +18,7 @@ SYSTEM_SCHEMAS = ("information_schema", "mysql", "performance_schema", "sys")
 
 _ALREADY_RUNNING = 3093
 #: A start or stop of the group is being executed, such as the tries to join after a boot.
-_UNDER_WAY = 3663
+UNDER_WAY = (3663, 3724)
 _REPLICATION_GRANTS = "REPLICATION SLAVE, CONNECTION_ADMIN, BACKUP_ADMIN, CLONE_ADMIN, GROUP_REPLICATION_STREAM ON *.*"
 _HEALTH_TABLES = ("replication_group_members", "replication_group_member_actions")
 
@@ -174,15 +174,9 @@ class MemberServer:
             (accounts.replication_user, accounts.replication_password),
         )
 
-    def stop_group(self) -> bool:
-        """Leave the group, or end the tries to join it; False while another start or stop is under way."""
-        try:
-            self.connection.execute("STOP GROUP_REPLICATION")
-        except MysqlError as problem:
-            if problem.code != _UNDER_WAY:
-                raise
-            return False
-        return True
+    def stop_group(self) -> None:
+        """Leave the group, or end the tries to join it."""
+        self.connection.execute("STOP GROUP_REPLICATION")
 
     def start_group(self) -> None:
         """Join a group that is in service."""
@@ -271,7 +265,8 @@ class MemberServer:
             "SELECT COALESCE(SUM(data), 0) AS done, COALESCE(SUM(estimate), 0) AS total "
             "FROM performance_schema.clone_progress WHERE stage IN ('FILE COPY', 'PAGE COPY', 'REDO COPY')"
         )
-        return {"bytes_done": int(rows[0]["done"]), "bytes_total": int(rows[0]["total"])} if rows else {}
+        total = int(rows[0]["total"]) if rows else 0
+        return {"bytes_done": int(rows[0]["done"]), "bytes_total": total} if total else {}
 
     def last_error(self) -> str:
         """The newest complaint of replication in the member's error log."""
@@ -287,7 +282,7 @@ class MemberServer:
         try:
             self.connection.execute("START GROUP_REPLICATION")
         except MysqlError as problem:
-            if problem.code not in (_ALREADY_RUNNING, _UNDER_WAY):
+            if problem.code not in (_ALREADY_RUNNING, *UNDER_WAY):
                 raise
 
     def _create_accounts(self, accounts: Accounts) -> None:

@@ -83,7 +83,6 @@ from ansible_collections.tutorops.scale.plugins.module_utils.mysql_client import
 from ansible_collections.tutorops.scale.plugins.module_utils.mysql_group import Accounts, Group, Member
 from ansible_collections.tutorops.scale.plugins.module_utils.stores.base import StoreError
 
-
 #: A server that is trying to join a group since it booted takes a while to stop that.
 PATIENCE = 180.0
 

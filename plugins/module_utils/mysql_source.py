@@ -24,7 +24,9 @@ from .stores.base import Progress, StoreError
 
 #: Where our files are in the data directory, by the variable that names them.
 TLS_FILES = {"ssl_ca": "tutorops-ca.pem", "ssl_cert": "tutorops-cert.pem", "ssl_key": "tutorops-key.pem"}
-_WRITE = 'umask 077 && cat > "$1.new" && chown --reference=. "$1.new" && mv "$1.new" "$1"'
+# Tutor runs the container as the data's own user, who may not change owners, and need not.
+_OWN = '{ [ "$(id -u)" != 0 ] || chown --reference=. "$1.new"; }'
+_WRITE = f'umask 077 && cat > "$1.new" && {_OWN} && mv "$1.new" "$1"'
 #: The way to GTIDs; each step is refused by the server while something stands in its way.
 _MODES = ("OFF", "OFF_PERMISSIVE", "ON_PERMISSIVE", "ON")
 _ANONYMOUS_SECONDS = 60.0

@@ -12,6 +12,7 @@ import importlib.util
 import json
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -46,8 +47,10 @@ UNIT = _unit_fixtures()
 
 
 def pytest_configure() -> None:
-    """Make the collection known to the playbooks that the tests run."""
+    """Make the collection known to the playbooks that the tests run, and leave nothing behind."""
     UNIT._find_collection()
+    # Fixtures end the control plane, also when a time limit ends the tests.
+    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("ended from outside", returncode=1))
 
 
 @pytest.fixture(scope="session")

@@ -51,7 +51,7 @@ options:
     default: ""
   memory_needs:
     description:
-      - Memory that other services need at least, by service, such as V({"mysql": "4G"}); for those that have not grown
+      - Memory that other services need at least, by service, such as C(4G) for C(mysql); for those that have not grown
         to their size yet. Without it, what they take now.
     type: dict
     default: {}
@@ -215,7 +215,7 @@ def planned(tutor, params):
 
 def difference(found, plan, shown):
     """Put the numbers before what else differs."""
-    before = "".join(f"{name}: {one.number}\n" for name, one in found.services.items())
+    before = "".join(f"{name}: {one.size.workers}\n" for name, one in found.services.items())
     after = "".join(f"{name}: {plan.numbers[name]}\n" for name in found.services)
     return {**shown["diff"], "before": before + shown["diff"]["before"], "after": after + shown["diff"]["after"]}
 

@@ -289,7 +289,7 @@ def explanation(found: Found, plan: Plan, reserve: int) -> list[str]:
         )
     lines.append(f"highest step of the roll: {size_text(plan.peak)} of {size_text(machine.limit)}")
     for name, one in found.services.items():
-        before, after = one.number, plan.numbers[name]
+        before, after = one.size.workers, plan.numbers[name]
         arrow = f"{before} -> {after}" if before != after else f"{after}"
         lines.append(f"{name}: {arrow} ({plan.reasons[name]})")
     return lines

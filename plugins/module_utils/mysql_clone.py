@@ -22,7 +22,14 @@ _PASSES = ("FILE COPY", "PAGE COPY", "REDO COPY")
 #: A copy may take a day; its statement answers only at its end.
 _RESTART_FAILED = 3707
 _COPY_SECONDS = 7 * 86400.0
-_STATUS = "SELECT state, error_no, error_message, source FROM performance_schema.clone_status"
+#: A member that was killed in a copy says for ever that it is in progress; one that restarts after a copy, only so long.
+_SETTLE_SECONDS = 10.0
+_STATUS = "SELECT error_no, error_message FROM performance_schema.clone_status"
+_LOOK = (
+    "SELECT (SELECT MAX(state) FROM performance_schema.clone_status) AS state,"
+    " (SELECT COUNT(*) FROM performance_schema.processlist"
+    " WHERE id <> CONNECTION_ID() AND info LIKE 'CLONE INSTANCE%') AS running"
+)
 _PROGRESS = (
     "SELECT stage, state, estimate, data,"
     " TIMESTAMPDIFF(MICROSECOND, begin_time, COALESCE(end_time, NOW(6))) / 1e6 "
@@ -47,7 +54,7 @@ class Copy:
     def run(self, progress: Progress) -> int:
         """Copy everything; returns the bytes copied. One that runs already, for an earlier call, is waited for."""
         thread = None
-        if self._state() != _RUNS:
+        if not self._look()[1]:
             thread = threading.Thread(target=self._statement, daemon=True)
             thread.start()
         self._await(progress, thread)
@@ -75,33 +82,36 @@ class Copy:
                 self._refused.append(problem)
 
     def _await(self, progress: Progress, thread: threading.Thread | None) -> None:
-        silent_since: float | None = None
-        state = _RUNS
+        silent: float | None = None
+        unsettled: float | None = None
         while True:
-            ended = thread is not None and not thread.is_alive()
+            ended = thread is None or not thread.is_alive()
             try:
-                state = self._state()
-                silent_since = None
+                state, running = self._look()
                 progress("copy", self._figures())
+                silent = None
             except Unreachable:
-                silent_since = silent_since if silent_since is not None else self.clock()
+                silent = self.clock() if silent is None else silent
                 progress("restart", {"member": self.member.name})
-                if self.clock() - silent_since > self.restart_seconds:
+                if self.clock() - silent > self.restart_seconds:
                     raise StoreError(
-                        f"member {self.member.name} did not come back within {self.restart_seconds:.0f} s after the "
-                        "copy: start "
-                        "MySQL there, then run the same playbook again"
+                        f"member {self.member.name} did not come back within {self.restart_seconds:.0f} s after the"
+                        " copy: start MySQL there, then run the same playbook again"
                     ) from None
             else:
-                # What an earlier copy left stands there until this one begins, so the thread's end comes first.
-                if ((ended or thread is None) and state != _RUNS) or self._refused:
-                    if state != _COMPLETED or self._refused:
+                # What an earlier copy left stands there until this one begins, so the statement's end comes first.
+                if ended and not running:
+                    if state == _COMPLETED and not self._refused:
+                        return
+                    unsettled = self.clock() if unsettled is None else unsettled
+                    if state != _RUNS or self._refused or self.clock() - unsettled > _SETTLE_SECONDS:
                         raise self._failure()
-                    return
             self.wait(0.2)
 
-    def _state(self) -> str:
-        return str(self.link.value("SELECT state FROM performance_schema.clone_status") or "")
+    def _look(self) -> tuple[str, bool]:
+        """What the member says of its last copy, and whether the statement is at work there."""
+        row = self.link.query(_LOOK)[0]
+        return str(row["state"] or ""), bool(row["running"])
 
     def _figures(self) -> dict[str, object]:
         rows = {row["stage"]: row for row in self.link.query(_PROGRESS)}

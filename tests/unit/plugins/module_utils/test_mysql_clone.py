@@ -46,10 +46,10 @@ class Recipient:
 
     # the connection that looks
 
-    def value(self, sql: str, args: Sequence[Any] = ()) -> Any:
+    def look(self) -> str:
         if self.states and self.now == "In Progress":
             step = self.states.pop(0)
-            if step == "restart":
+            if step in ("restart", "killed"):
                 self.ended.set()
                 raise Unreachable("the server is restarting")
             if step == "refused":
@@ -59,6 +59,9 @@ class Recipient:
         return self.now
 
     def query(self, sql: str, args: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        if "AS running" in sql:
+            state = self.look()
+            return [{"state": state, "running": int(state == "In Progress" and not self.ended.is_set())}]
         if "clone_progress" in sql:
             row = {"stage": "FILE COPY", "state": "In Progress", "estimate": 400, "data": 100, "seconds": 2}
             return [row, {"stage": "REDO COPY", "state": "Not Started", "estimate": 0, "data": 0, "seconds": 0}]
@@ -114,3 +117,9 @@ def test_a_member_that_nobody_restarts_is_named() -> None:
     recipient = Recipient(["In Progress", *["restart"] * 400])
     with pytest.raises(StoreError, match="db1 did not come back"):
         copy(recipient).run(lambda phase, figures: None)
+
+
+def test_a_member_that_was_killed_in_a_copy_is_not_waited_for() -> None:
+    """It says for ever that the copy is in progress, but nothing is at work there."""
+    with pytest.raises(StoreError, match="run the same playbook again"):
+        copy(Recipient(["In Progress", "killed"])).run(lambda phase, figures: None)

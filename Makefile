@@ -107,11 +107,15 @@ molecule: setup ## a whole scenario on the lab; SCENARIO=default is the journey 
 
 .PHONY: demo
 demo: setup ## the whole product on this machine: a Tutor with traffic, offloaded live; leaves the lab up
-	molecule/shared/demo.sh
+	$(PYTHON_BIN) molecule/shared/demo.py
 
 .PHONY: lab-up
 lab-up: setup ## bring the lab up: a Tutor and three data hosts (docs/lab.md)
 	$(LAB) up
+
+.PHONY: lab-status
+lab-status: setup ## the lab's hosts, and whether its platform answers
+	$(LAB) status
 
 .PHONY: lab-down
 lab-down: setup ## remove the lab's hosts; images and the prepared platform stay

@@ -80,16 +80,21 @@ def look(server: Link, channel: str) -> ChannelState | None:
     )
 
 
-def define(server: Link, channel: str, origin: Origin) -> None:
-    """Make a channel that finds its own place and goes on after a failover of either side; does not start it."""
-    forget(server, channel)
+def define(server: Link, channel: str, origin: Origin, leads: bool = True) -> None:
+    """Make a channel that finds its own place and goes on after a failover of either side; does not start it.
+
+    A secondary of a group (``leads`` is false) has to have the channel, but only the primary can say how it fails over.
+    """
+    forget(server, channel, leads)
     server.execute(
         "CHANGE REPLICATION SOURCE TO SOURCE_HOST=%s, SOURCE_PORT=%s, SOURCE_USER=%s, SOURCE_PASSWORD=%s,"
         " SOURCE_SSL=1, SOURCE_SSL_CA=%s, SOURCE_SSL_VERIFY_SERVER_CERT=1, SOURCE_AUTO_POSITION=1,"
         " SOURCE_CONNECT_RETRY=1, SOURCE_RETRY_COUNT=10, SOURCE_HEARTBEAT_PERIOD=1,"
-        " SOURCE_CONNECTION_AUTO_FAILOVER=1, REQUIRE_TABLE_PRIMARY_KEY_CHECK=GENERATE FOR CHANNEL %s",
+        " REQUIRE_TABLE_PRIMARY_KEY_CHECK=GENERATE FOR CHANNEL %s",
         (origin.host, origin.port, origin.user, origin.password, server.value("SELECT @@global.ssl_ca"), channel),
     )
+    if leads:
+        server.execute("CHANGE REPLICATION SOURCE TO SOURCE_CONNECTION_AUTO_FAILOVER=1 FOR CHANNEL %s", (channel,))
 
 
 def list_origin(server: Link, channel: str, origin: Origin) -> None:
@@ -115,28 +120,33 @@ def start(server: Link, channel: str) -> None:
     server.execute("START REPLICA FOR CHANNEL %s", (channel,))
 
 
-def forget(server: Link, channel: str) -> None:
+def forget(server: Link, channel: str, leads: bool = True) -> None:
     """Stop a channel and remove it, with the list of whom it may turn to; harmless without one."""
     if not server.value(
         "SELECT 1 FROM performance_schema.replication_connection_configuration WHERE channel_name = %s", (channel,)
     ):
         return
     server.execute("STOP REPLICA FOR CHANNEL %s", (channel,))
+    if leads:
+        _forget_origins(server, channel)
+    server.execute("RESET REPLICA ALL FOR CHANNEL %s", (channel,))
+
+
+def _forget_origins(server: Link, channel: str) -> None:
     for row in server.query(
-        "SELECT DISTINCT managed_name FROM performance_schema.replication_asynchronous_connection_failover_managed"
-        " WHERE channel_name = %s",
+        "SELECT DISTINCT managed_name AS name FROM"
+        " performance_schema.replication_asynchronous_connection_failover_managed WHERE channel_name = %s",
         (channel,),
     ):
-        server.query("SELECT asynchronous_connection_failover_delete_managed(%s, %s)", (channel, row["managed_name"]))
+        server.query("SELECT asynchronous_connection_failover_delete_managed(%s, %s)", (channel, row["name"]))
     for row in server.query(
-        "SELECT host, port FROM performance_schema.replication_asynchronous_connection_failover WHERE channel_name = "
-        "%s",
+        "SELECT host AS host, port AS port FROM performance_schema.replication_asynchronous_connection_failover"
+        " WHERE channel_name = %s",
         (channel,),
     ):
         server.query(
             "SELECT asynchronous_connection_failover_delete_source(%s, %s, %s, '')", (channel, row["host"], row["port"])
         )
-    server.execute("RESET REPLICA ALL FOR CHANNEL %s", (channel,))
 
 
 def await_progress(

@@ -17,18 +17,21 @@ from .mysql_link import Link
 from .mysql_member import Member
 from .stores.base import Progress, StoreError, Unreachable
 
-_COMPLETED, _RUNS = "Completed", "In Progress"
+_COMPLETED, _RUNS, _RESTARTS = "Completed", "In Progress", "Restarts"
 _PASSES = ("FILE COPY", "PAGE COPY", "REDO COPY")
 #: A copy may take a day; its statement answers only at its end.
 _RESTART_FAILED = 3707
 _COPY_SECONDS = 7 * 86400.0
-#: A member that was killed in a copy says for ever that it is in progress; one that restarts after a copy, only so long.
+#: A member that was killed in a copy says for ever that it is in progress; one that restarts, only for a while.
 _SETTLE_SECONDS = 10.0
 _STATUS = "SELECT error_no, error_message FROM performance_schema.clone_status"
 _LOOK = (
     "SELECT (SELECT MAX(state) FROM performance_schema.clone_status) AS state,"
     " (SELECT COUNT(*) FROM performance_schema.processlist"
-    " WHERE id <> CONNECTION_ID() AND info LIKE 'CLONE INSTANCE%') AS running"
+    " WHERE id <> CONNECTION_ID() AND info LIKE 'CLONE INSTANCE%') AS running,"
+    # A copy is complete when the member has started on it.
+    " (SELECT TIMESTAMPDIFF(SECOND, MAX(begin_time), NOW()) FROM performance_schema.clone_status) >="
+    " (SELECT variable_value + 0 FROM performance_schema.global_status WHERE variable_name = 'Uptime') AS restarted"
 )
 _PROGRESS = (
     "SELECT stage, state, estimate, data,"
@@ -65,6 +68,8 @@ class Copy:
         try:
             with self.open(_COPY_SECONDS) as connection:
                 connection.execute("STOP GROUP_REPLICATION")
+                # It begins a group after its restart; until then it would look for one in vain, for a minute.
+                connection.execute("SET PERSIST group_replication_start_on_boot = OFF")
                 connection.execute("SET GLOBAL super_read_only = OFF")
                 connection.execute("SET GLOBAL clone_valid_donor_list = %s", (f"{origin.host}:{origin.port}",))
                 # The donor has to show a certificate of our own authority.
@@ -104,14 +109,16 @@ class Copy:
                     if state == _COMPLETED and not self._refused:
                         return
                     unsettled = self.clock() if unsettled is None else unsettled
-                    if state != _RUNS or self._refused or self.clock() - unsettled > _SETTLE_SECONDS:
+                    waits = state in (_RUNS, _RESTARTS) and self.clock() - unsettled <= _SETTLE_SECONDS
+                    if self._refused or not waits:
                         raise self._failure()
             self.wait(0.2)
 
     def _look(self) -> tuple[str, bool]:
         """What the member says of its last copy, and whether the statement is at work there."""
         row = self.link.query(_LOOK)[0]
-        return str(row["state"] or ""), bool(row["running"])
+        state = str(row["state"] or "")
+        return _RESTARTS if state == _COMPLETED and not row["restarted"] else state, bool(row["running"])
 
     def _figures(self) -> dict[str, object]:
         rows = {row["stage"]: row for row in self.link.query(_PROGRESS)}

@@ -156,10 +156,10 @@ class ClusterEnd:
         """
         primary = self.primary()
         changed = False
-        for member in (primary, *(one for one in self.reachable() if one != primary)):
+        for member in (*(one for one in self.reachable() if one != primary), primary):
             state = channels.look(self.link(member), MIGRATE)
             if state is None or (state.host, state.port) != (origin.host, origin.port):
-                channels.define(self.link(member), MIGRATE, origin)
+                channels.define(self.link(member), MIGRATE, origin, leads=member == primary)
                 changed = True
         channels.list_origin(self.link(primary), MIGRATE, origin)
         return changed
@@ -170,8 +170,9 @@ class ClusterEnd:
 
     def leave_channels(self) -> None:
         """Remove the channel from every member, so that none starts it when it becomes the primary."""
+        primary = self.primary()
         for member in self.reachable():
-            channels.forget(self.link(member), MIGRATE)
+            channels.forget(self.link(member), MIGRATE, leads=member == primary)
 
     def origin(self) -> Origin:
         """Where the local end gets its transactions: the primary, or after a failover another member of the group."""

@@ -70,7 +70,7 @@ class Stage:
         self._give_to_owner()
         self.tutor = real.on_copy(root, self.plugins)
 
-    def __enter__(self) -> Stage:  # noqa: PYI034 - Self needs Python 3.11
+    def __enter__(self) -> Stage:
         return self
 
     def __exit__(self, *_error: object) -> None:

@@ -61,7 +61,9 @@ class Recipient:
     def query(self, sql: str, args: Sequence[Any] = ()) -> list[dict[str, Any]]:
         if "AS running" in sql:
             state = self.look()
-            return [{"state": state, "running": int(state == "In Progress" and not self.ended.is_set())}]
+            return [
+                {"state": state, "running": int(state == "In Progress" and not self.ended.is_set()), "restarted": 1}
+            ]
         if "clone_progress" in sql:
             row = {"stage": "FILE COPY", "state": "In Progress", "estimate": 400, "data": 100, "seconds": 2}
             return [row, {"stage": "REDO COPY", "state": "Not Started", "estimate": 0, "data": 0, "seconds": 0}]

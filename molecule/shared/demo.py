@@ -104,8 +104,8 @@ def main() -> int:
         (output / "report.json").write_text(json.dumps(report, indent=2, sort_keys=True) + "\n", encoding="utf-8")
         say(f"\n{table(report)}\n\n{output / 'report.json'}; the page of the run is {latest.with_name('report.html')}")
         say(
-            f"The lab is up: `make lab-status`, `docker exec -it {settings.app} tutorops status`; docs/lab.md has more. "
-            "`make lab-down` removes it."
+            f"The lab is up: `make lab-status`, `docker exec -it {settings.app} tutorops status`. "
+            "docs/lab.md says more, and `make lab-down` removes it."
         )
     except LabError as error:
         print(f"demo: {error}", file=sys.stderr)

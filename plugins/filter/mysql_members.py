@@ -14,7 +14,8 @@ short_description: The members of a MySQL group by name, address and port
 version_added: 0.1.0
 author: Tutor Ops contributors (@tutorops)
 description:
-  - Takes the names of hosts, and gives each with the address and port that M(tutorops.scale.mysql_member_info) was asked
+  - Takes the names of hosts, and gives each with the address and port that
+    M(tutorops.scale.mysql_member_info) was asked
     about there.
 options:
   _input:

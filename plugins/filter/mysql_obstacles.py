@@ -127,7 +127,7 @@ def _versions(member: Mapping[str, Any], series: Sequence[str], wanted: str) -> 
                 "another mysql_repository, or remove the package."
             )
         elif wanted and not _is_of(found, wanted):
-            yield f"{host} {what} MySQL {found}, but mysql_version is {wanted}: choose the mysql_repository that has it."
+            yield f"{host} {what} MySQL {found}, but mysql_version is {wanted}: choose a mysql_repository that has it."
 
 
 def _data(member: Mapping[str, Any]) -> Iterator[str]:
@@ -142,8 +142,8 @@ def _data(member: Mapping[str, Any]) -> Iterator[str]:
     elif member["service_active"] and member["user_schemas"] and member["login"] in (None, "root"):
         # Once this role has been here, its administrator is let in.
         yield (
-            f"MySQL on {host} holds databases that are not of this role ({', '.join(member['user_schemas'])}), and nothing "
-            "is overwritten: use another host, or save and remove them."
+            f"MySQL on {host} holds databases that are not of this role ({', '.join(member['user_schemas'])}), and "
+            "nothing is overwritten: use another host, or save and remove them."
         )
 
 

@@ -11,11 +11,13 @@ from .mysql_link import Link
 from .stores.base import Session
 
 _INTERNAL = ("system user", "event_scheduler", "mysql.session", "mysql.sys", "mysql.infoschema")
+#: What a server calls a session that has not told its name yet. It is work in flight, too.
+NAMELESS = "unauthenticated user"
 _SESSIONS = """
 SELECT p.user, p.host, p.command, p.time AS seconds, t.trx_mysql_thread_id IS NOT NULL AS in_transaction
 FROM performance_schema.processlist p
 LEFT JOIN information_schema.innodb_trx t ON t.trx_mysql_thread_id = p.id
-WHERE p.id <> CONNECTION_ID() AND p.command NOT IN ('Daemon', 'Binlog Dump', 'Binlog Dump GTID', 'Connect')
+WHERE p.id <> CONNECTION_ID() AND p.command NOT IN ('Daemon', 'Binlog Dump', 'Binlog Dump GTID')
   AND p.user NOT IN ({users})
 """
 

@@ -21,7 +21,7 @@ from ..mysql_facts import Reader, read_source
 from ..mysql_follow import Follow
 from ..mysql_local import LocalEnd
 from ..mysql_plan import PlanFacts, judge
-from ..mysql_sessions import own_address
+from ..mysql_sessions import NAMELESS, own_address
 from ..mysql_settings import MysqlSettings, accounts
 from ..mysql_source import MysqlSource
 from ..paths import read_json, remove_file, write_file
@@ -271,7 +271,13 @@ class MysqlStore:
 
     def _refuse_bypass(self) -> None:
         edge = own_address(self.local.server)
-        around = sorted({f"{one.account} from {one.address}" for one in self.local.sessions() if one.address != edge})
+        around = sorted(
+            {
+                f"{one.account} from {one.address}"
+                for one in self.local.sessions()
+                if one.address != edge and one.account != NAMELESS
+            }
+        )
         if around:
             raise StoreError(
                 f"clients reach the MySQL container without the edge: {'; '.join(around)}; point them at "

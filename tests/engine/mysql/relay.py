@@ -12,7 +12,7 @@ import threading
 
 from ansible_collections.tutorops.scale.plugins.module_utils.mysql_cluster import ClusterEnd
 from ansible_collections.tutorops.scale.plugins.module_utils.mysql_local import LocalEnd
-from ansible_collections.tutorops.scale.plugins.module_utils.stores.base import CLUSTER, LOCAL
+from ansible_collections.tutorops.scale.plugins.module_utils.stores.base import CLUSTER, LOCAL, StoreError
 
 
 class RelayDoor:
@@ -24,7 +24,8 @@ class RelayDoor:
         self.cluster: ClusterEnd | None = None
         self._free = threading.Event()
         self._free.set()
-        self._pairs: set[tuple[socket.socket, socket.socket]] = set()
+        self._clients: set[socket.socket] = set()
+        self._servers: set[socket.socket] = set()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=200)
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -42,13 +43,12 @@ class RelayDoor:
         self._free.set()
 
     def connections(self) -> int:
-        return len(self._pairs)
+        return len(self._clients)
 
     def drop(self) -> None:
-        for pair in list(self._pairs):
-            for one in pair:
-                with contextlib.suppress(OSError):
-                    one.shutdown(socket.SHUT_RDWR)
+        for one in (*self._clients, *self._servers):
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
 
     def point(self, end: str) -> None:
         self.target = end
@@ -62,20 +62,23 @@ class RelayDoor:
             self._free.wait()
             client, _ = self._listener.accept()
             self._free.wait()
+            # Counted before anything is sent for it: one that is still on its way is work in flight.
+            self._clients.add(client)
             threading.Thread(target=self._relay, args=(client,), daemon=True).start()
 
     def _relay(self, client: socket.socket) -> None:
         with client:
             try:
-                server = socket.create_connection((self._address(), 3306), 3)
-            except Exception:
+                with socket.create_connection((self._address(), 3306), 3) as server:
+                    self._servers.add(server)
+                    try:
+                        self._shovel(client, server)
+                    finally:
+                        self._servers.discard(server)
+            except (OSError, StoreError):
                 return
-            with server:
-                self._pairs.add((client, server))
-                try:
-                    self._shovel(client, server)
-                finally:
-                    self._pairs.discard((client, server))
+            finally:
+                self._clients.discard(client)
 
     @staticmethod
     def _shovel(client: socket.socket, server: socket.socket) -> None:

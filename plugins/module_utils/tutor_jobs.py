@@ -36,7 +36,7 @@ def arguments(job: str, args: Sequence[str], limit: str | None) -> list[str]:
 def secrets_in(args: Sequence[str], stdin: str | None) -> set[str]:
     """Find what must not be shown among the arguments and the input of a job."""
     found = {line for line in (stdin or "").splitlines() if line.strip()}
-    for option, value in zip(args, [*args[1:], ""], strict=True):
+    for option, value in zip(args, [*args[1:], ""], strict=False):
         name, sign, attached = option.partition("=")
         if name in ("-p", "--password") and not sign:
             found.add(value)

@@ -1,4 +1,4 @@
-"""After the journey: the cluster serves, the way back is ended, the platform works, no secret lies about. Reads only."""
+"""After the journey: the cluster serves, the way back is ended, the platform works, no secret shows. Reads only."""
 
 from __future__ import annotations
 

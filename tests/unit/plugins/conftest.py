@@ -225,11 +225,15 @@ def lab22(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
 
 
 @pytest.fixture
-def run_module(capfd: pytest.CaptureFixture[str]) -> Callable[..., dict[str, Any]]:
+def run_module(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
     """Run a module of the collection in this process; gives its answer, which holds `failed` when it failed."""
     import importlib
 
+    from ansible.module_utils import _internal
     from ansible.module_utils.testing import patch_module_args
+
+    # Tests of action plugins make this process a controller, and a controller prints warnings instead of returning them.
+    monkeypatch.setattr(_internal, "is_controller", False)
 
     def run(name: str, /, check: bool = False, diff: bool = False, **options: Any) -> dict[str, Any]:
         module = importlib.import_module(f"ansible_collections.tutorops.scale.plugins.modules.{name}")

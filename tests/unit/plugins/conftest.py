@@ -232,7 +232,7 @@ def run_module(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatc
     from ansible.module_utils import _internal
     from ansible.module_utils.testing import patch_module_args
 
-    # Tests of action plugins make this process a controller, and a controller prints warnings instead of returning them.
+    # Tests of action plugins make this process a controller, and that prints warnings instead of returning them.
     monkeypatch.setattr(_internal, "is_controller", False)
 
     def run(name: str, /, check: bool = False, diff: bool = False, **options: Any) -> dict[str, Any]:

@@ -12,6 +12,7 @@ LAB := $(PYTHON_BIN) molecule/shared/lab.py
 COLLECTION := .ansible/collections/ansible_collections/tutorops/scale
 READY := $(VENV)/.ready
 SCENARIO ?= default
+JOURNEY ?= tests/journey
 
 # Cheap phases first; the lab's images are built in the background meanwhile.
 PHASES := static unit sanity engine molecule
@@ -45,7 +46,7 @@ $(COLLECTION):
 
 .PHONY: test
 test: setup ## everything that CI runs, with what each phase took and one closing line
-	@$(PYTHON_BIN) tools/phases.py --background images --before molecule $(PHASES)
+	@$(PYTHON_BIN) tools/phases.py --background images --before engine $(PHASES)
 
 .PHONY: static
 static: lint ansible-lint docs-check package ## all checks that run nothing: the next four
@@ -102,6 +103,14 @@ engine: setup ## drivers against real engines
 .PHONY: molecule
 molecule: setup ## a whole scenario on the lab; SCENARIO=default is the journey of MySQL
 	molecule test --scenario-name $(SCENARIO)
+
+.PHONY: journey
+journey: setup ## faults, operators' actions, bad inputs and secrets on labs of their own; JOURNEY=tests/journey/test_failover.py for one
+	$(PYTHON_BIN) -m pytest -v $(JOURNEY)
+
+.PHONY: k8s
+k8s: setup ## replicas on a real Kubernetes API; its first build takes 8 minutes
+	$(PYTHON_BIN) -m pytest -v tests/k8s
 
 ## Showing -----------------------------------------------------------------------------------------------------------
 

@@ -150,8 +150,10 @@ class Site:
         }
 
     def member_sql(self, host: str, statement: str) -> list[str]:
-        """Ask a member as its root; nothing when it does not answer."""
-        return self.inside(host, "mysql", "-N", "-B", "-e", statement, check=False, timeout=30).splitlines()
+        """Ask a member as its administrator; nothing when it does not answer."""
+        return self.inside(
+            host, "mysql", "-u", "tutorops_admin", "-N", "-B", "-e", statement, check=False, timeout=30
+        ).splitlines()
 
     def source_sql(self, statement: str) -> list[str]:
         """Ask Tutor's own container as root."""

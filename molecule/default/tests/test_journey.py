@@ -17,6 +17,10 @@ STATE = Path(__file__).resolve().parents[3] / "build" / PREFIX
 SECRETS = ("lab-Admin.1-secret", "lab-Replication.1-secret")
 
 
+SQL = "mysql -u tutorops_admin -N -B -e %s"
+"""Asks a member as its administrator, whom the socket lets in as root."""
+
+
 def host(name: str) -> Any:
     """A host of the lab, by docker itself: quicker than by Ansible."""
     return testinfra.get_host(f"docker://{name.replace('lab-', f'{PREFIX}-', 1)}")
@@ -47,11 +51,11 @@ def test_each_stage_stands_in_the_reports() -> None:
 
 def test_the_group_is_whole_open_and_has_one_primary() -> None:
     asked = host(DATA[0]).check_output(
-        "mysql -N -B -e 'SELECT member_state, member_role FROM performance_schema.replication_group_members'"
+        SQL, "SELECT member_state, member_role FROM performance_schema.replication_group_members"
     )
     assert sorted(line.split()[1] for line in asked.splitlines()) == ["PRIMARY", "SECONDARY", "SECONDARY"]
     assert {line.split()[0] for line in asked.splitlines()} == {"ONLINE"}
-    closed = [host(name).check_output("mysql -N -B -e 'SELECT @@super_read_only'") for name in DATA]
+    closed = [host(name).check_output(SQL, "SELECT @@super_read_only") for name in DATA]
     assert sorted(closed) == ["0", "1", "1"]
 
 
@@ -68,8 +72,8 @@ def test_a_member_listens_behind_its_firewall(name: str) -> None:
 def test_health_tells_the_primary_from_the_others(name: str) -> None:
     member = host(name)
     role = member.check_output(
-        "mysql -N -B -e 'SELECT member_role FROM performance_schema.replication_group_members "
-        "WHERE member_id = @@server_uuid'"
+        SQL,
+        "SELECT member_role FROM performance_schema.replication_group_members WHERE member_id = @@server_uuid",
     )
     status = member.check_output("curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:9200/primary")
     assert status == ("200" if role == "PRIMARY" else "503")

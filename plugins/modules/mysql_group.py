@@ -15,6 +15,8 @@ description:
 version_added: 0.1.0
 author:
   - Tutor Ops contributors (@tutorops)
+extends_documentation_fragment:
+  - tutorops.scale.mysql_accounts
 options:
   state:
     description:
@@ -68,31 +70,6 @@ options:
         it can join again.
     type: bool
     default: false
-  admin_user:
-    description: Administrator on every member.
-    type: str
-    required: true
-  admin_password:
-    description: The administrator's password.
-    type: str
-    required: true
-  admin_hosts:
-    description: From where the administrator may log in, as MySQL's host patterns.
-    type: list
-    elements: str
-    default: ['%']
-  replication_user:
-    description: Account that the members use among themselves.
-    type: str
-    required: true
-  replication_password:
-    description: Its password.
-    type: str
-    required: true
-  health_user:
-    description: Account of the health endpoint, logged in by socket.
-    type: str
-    default: tutorops_health
   ca:
     description: Certificate authority of the members' certificates.
     type: path
@@ -112,8 +89,6 @@ attributes:
     description: Any host that reaches all members.
     platforms: posix
     support: full
-requirements:
-  - PyMySQL on the host (the package python3-pymysql)
 seealso:
   - module: tutorops.scale.mysql_member_info
 """

@@ -15,6 +15,8 @@ description:
 version_added: 0.1.0
 author:
   - Tutor Ops contributors (@tutorops)
+extends_documentation_fragment:
+  - tutorops.scale.mysql_accounts
 options:
   socket:
     description: Socket of the server.
@@ -25,31 +27,6 @@ options:
     type: list
     elements: str
     default: [root]
-  admin_user:
-    description: The administrator of all members.
-    type: str
-    required: true
-  admin_password:
-    description: The administrator's password.
-    type: str
-    required: true
-  admin_hosts:
-    description: From where the administrator may log in, as MySQL's host patterns.
-    type: list
-    elements: str
-    default: ['%']
-  replication_user:
-    description: Account that the members use among themselves.
-    type: str
-    required: true
-  replication_password:
-    description: Its password.
-    type: str
-    required: true
-  health_user:
-    description: Account of the health endpoint, logged in by socket.
-    type: str
-    default: tutorops_health
 attributes:
   check_mode:
     description: Says whether accounts are missing.
@@ -61,8 +38,6 @@ attributes:
     description: A member of the group.
     platforms: posix
     support: full
-requirements:
-  - PyMySQL on the host (the package python3-pymysql)
 seealso:
   - module: tutorops.scale.mysql_group
 """

@@ -87,7 +87,7 @@ def no_such_root(site: Site) -> Iterator[Given]:
 
 @contextmanager
 def another_owner(site: Site) -> Iterator[Given]:
-    yield {"tutor_owner": "nobody"}, []
+    yield {"tutor_root": "/home/tutor/.local/share/tutor", "tutor_owner": "nobody"}, []
 
 
 @contextmanager
@@ -126,7 +126,7 @@ CASES: list[tuple[Callable[[Site], Any], list[str]]] = [
 def snapshot(site: Site) -> list[str]:
     """What a change would show in: packages, units, files of ours, Tutor's settings, containers."""
     packages, units = "dpkg-query -W | sha256sum", "systemctl list-unit-files --no-legend | sha256sum"
-    look = f"{packages}; {units}; ls /etc/tutorops /var/lib/tutorops 2>&1"
+    look = f"{packages}; {units}; ls /etc/tutorops /var/lib/tutorops 2>&1; true"
     containers = "docker ps --no-trunc --format '{{.ID}}' | sort | sha256sum"
     config = f"sha256sum /home/tutor/.local/share/tutor/config.yml; {containers}"
     hosts = [host for host in site.settings.hosts if host != site.settings.data[2]]

@@ -42,6 +42,7 @@ options:
 attributes:
   check_mode:
     description: Sends nothing, and gives no result.
+    details: What a load would measure cannot be known without sending it.
     support: partial
   diff_mode:
     description: Changes nothing, so there is nothing to show.

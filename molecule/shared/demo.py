@@ -21,7 +21,7 @@ from lablib.shell import say
 PROJECT = SHARED.parent.parent
 
 
-def environment(output: Path) -> dict[str, str]:
+def environment() -> dict[str, str]:
     """What ansible-playbook needs in a checkout."""
     return {
         **os.environ,
@@ -93,7 +93,7 @@ def main() -> int:
                 "--extra-vars",
                 json.dumps({"offload_report_dir": str(output / "reports")}),
                 cwd=PROJECT / "playbooks",
-                env=environment(output),
+                env=environment(),
             )
         finally:
             stopped = subprocess.run(

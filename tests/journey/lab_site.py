@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import demo
 from lablib import hosts, platform
 from lablib.settings import SHARED, Settings
 
@@ -50,9 +50,7 @@ class Site:
     def environment(self) -> dict[str, str]:
         """What a checkout's ansible-playbook needs."""
         return {
-            **os.environ,
-            "ANSIBLE_COLLECTIONS_PATH": str(PROJECT / ".ansible" / "collections"),
-            "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"),
+            **demo.environment(),
             "TUTOROPS_LAB_PREFIX": self.settings.prefix,
             "TUTOROPS_LAB_SUBNET": self.settings.subnet,
         }

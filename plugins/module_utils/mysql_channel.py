@@ -18,6 +18,9 @@ from .stores.base import StoreError
 MIGRATE = "migrate"
 #: The container follows the cluster: the way back.
 ROLLBACK = "rollback"
+#: How long a receiver hears nothing until it connects anew (replica_net_timeout); an origin that lost its power says no
+#: farewell, and the server's own default is a minute. Heartbeats come every second.
+_SILENCE_SECONDS = 5
 
 _STATE = """
 SELECT c.host, c.port, s.service_state AS receiver, a.service_state AS applier, s.received_transaction_set AS received,
@@ -117,6 +120,8 @@ def list_origin(server: Link, channel: str, origin: Origin) -> None:
 
 def start(server: Link, channel: str) -> None:
     """Start both threads; harmless when they run."""
+    if int(server.value("SELECT @@global.replica_net_timeout")) > _SILENCE_SECONDS:
+        server.execute("SET GLOBAL replica_net_timeout = %s", (_SILENCE_SECONDS,))
     server.execute("START REPLICA FOR CHANNEL %s", (channel,))
 
 

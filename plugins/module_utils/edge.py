@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import http.client
 import io
+import re
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -25,6 +26,8 @@ WAITING = "waiting"
 #: Where a local server is until the follower has found the container: at a port of this host that nothing listens on.
 NOWHERE = "127.0.0.1"
 NO_PORT = 1
+#: A line of `show sess` whose connection to its server is established; HAProxy 2.4 calls that side s1, 3.0 scb.
+_ESTABLISHED = re.compile(r"(0x[0-9a-f]+): .* be=(\S+) srv=(\S+) .* (?:s1|scb)=\[8,")
 
 
 class EdgeError(StoreError):
@@ -202,9 +205,21 @@ class Edge:
         """Take a server as ``up`` or ``down`` until its next check says otherwise."""
         self.tell(f"set server {backend}/{server} health {health}")
 
-    def shutdown(self, backend: str, server: str) -> None:
-        """Close the connections of a server."""
-        self.tell(f"shutdown sessions server {backend}/{server}")
+    def busy(self, *backends: str) -> dict[tuple[str, str], int]:
+        """How many sessions the servers of some backends have, by backend and server."""
+        rows = (row for backend in backends for row in self._statistics(f"show stat {backend} 4 -1"))
+        return {(row["pxname"], row["svname"]): int(row["scur"] or 0) for row in rows}
+
+    def shutdown(self, *servers: tuple[str, str]) -> None:
+        """Close the connections of servers, each one given as its backend and its name.
+
+        Not by `shutdown sessions server`, nor by `on-marked-down`: HAProxy 3.0.11 leaves the client of a session whose
+        connection to the server is only being made waiting for ever (measured). Such a one is tried elsewhere anyway.
+        """
+        lines = map(_ESTABLISHED.match, self.command("show sess").splitlines())
+        for found in filter(None, lines):
+            if (found[2], found[3]) in servers:
+                self.tell(f"shutdown session {found[1]}", "No such session")
 
     def set_map(self, path: Path, key: str, value: str) -> None:
         """Change an entry of a map in memory."""
@@ -315,8 +330,8 @@ class StoreDoor:
 
     def drop(self) -> None:
         """Close the connections that pass through the door."""
-        for one in self._edge.servers(*(self._backend(end) for end in ENDS)):
-            self._edge.shutdown(one.backend, one.name)
+        servers = self._edge.servers(*(self._backend(end) for end in ENDS))
+        self._edge.shutdown(*((one.backend, one.name) for one in servers))
 
     def point(self, end: str) -> None:
         """Send new connections to ``end``, and wait until the door sees its server as up."""

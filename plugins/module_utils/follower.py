@@ -69,6 +69,7 @@ class Follower:
             for served in self.settings.stores.values():
                 self._hold(served)
                 self._servers(served)
+                self._members(served)
             self._remember()
             self._told("edge", None)
         except (EdgeError, OSError) as problem:
@@ -86,13 +87,25 @@ class Follower:
                 else:
                     self._admit(server, self._known and not address)
 
+    def _members(self, served: Served) -> None:
+        """Let clients go whose member is none to be written to any more; it may be frozen, or without power."""
+        backend = f"{served.name}_cluster"
+        busy = self.edge.busy(backend)
+        left = [
+            (one.backend, one.name)
+            for one in self.edge.servers(backend)
+            if one.name != WAITING and not one.up and busy.get((one.backend, one.name))
+        ]
+        if left:
+            self.edge.shutdown(*left)
+
     def _move(self, server: Server, address: str, port: int) -> None:
         if (server.address, server.port) == (address, port):
             return
         self.edge.set_address(server.backend, server.name, address, port)
         if server.address:
             # The far side of these is gone without a word; whoever waits for it would wait for hours.
-            self.edge.shutdown(server.backend, server.name)
+            self.edge.shutdown((server.backend, server.name))
         self.say(f"{server.backend}: the container is at {address}:{port}, it was at {server.address}:{server.port}")
 
     def _admit(self, server: Server, closed: bool | None) -> None:

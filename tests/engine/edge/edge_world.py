@@ -225,6 +225,16 @@ class World:
         self.servers[name] = Server(name, address, self.server_port)
         return self.servers[name]
 
+    def silent(self, name: str, address: str) -> None:
+        """Have an address that answers nothing, as a host without power: what connects there waits."""
+        listener = socket.socket()
+        listener.bind((address, self.server_port))
+        listener.listen(0)
+        self._silent = [listener, *(socket.socket() for _ in range(2))]
+        for one in self._silent[1:]:
+            one.setblocking(False)
+            one.connect_ex((address, self.server_port))
+
     def follower(self, probes: Mapping[str, Probe] | None = None) -> Follower:
         given = EdgeSettings.load(self.paths)
         return Follower(given, self.edge, self.docker, self.paths, probes or {}, say=self.said.append)  # type: ignore[arg-type]

@@ -147,12 +147,28 @@ class TestWaiting:
         assert on_the_old.result() == "db1"
         world.health["db1"].primary = False
         eventually(lambda: not up(world, "mysql_cluster", "db1"))
+        world.follow()
         assert not on_the_old.alive()
         waiting = world.client()
         time.sleep(A_MOMENT)
         assert waiting.reached is None
         world.health["db2"].primary = True
         assert waiting.result() == "db2"
+
+    def test_a_connection_to_a_member_without_power_goes_elsewhere(self, world: World) -> None:
+        world.silent("db1", DB1)
+        world.serve("db2", DB2)
+        world.health["db1"].primary = True
+        eventually(lambda: up(world, "mysql_cluster", "db1"))
+        world.door().decide("cluster")
+        world.door().point("cluster")
+        connecting = world.client()
+        eventually(lambda: world.edge.busy("mysql_cluster")["mysql_cluster", "db1"])
+        world.health["db1"].primary = False
+        eventually(lambda: not up(world, "mysql_cluster", "db1"))
+        world.follow()
+        world.health["db2"].primary = True
+        assert connecting.result() == "db2"
 
     def test_patience_ends(self, world: World) -> None:
         world.configure(patience=1)

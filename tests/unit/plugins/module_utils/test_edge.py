@@ -108,6 +108,28 @@ def test_a_frontend_that_is_not_there(haproxy: Haproxy, edge: Edge) -> None:
         edge.frontend("mysql")
 
 
+SESSIONS = """\
+0x7f80: proto=tcpv4 src=10.0.0.1:1 fe=mysql be=mysql_cluster srv=db1 ts=00 scf=[8,0h,fd=1] scb=[8,1h,fd=2] exp=
+0x7f81: proto=tcpv4 src=10.0.0.1:2 fe=mysql be=mysql_cluster srv=db1 ts=00 scf=[8,0h,fd=3] scb=[5,1h,fd=4] exp=
+0x7f82: proto=tcpv4 src=10.0.0.1:3 fe=mysql be=mysql_cluster srv=db2 ts=00 scf=[8,0h,fd=5] scb=[8,1h,fd=6] exp=
+0x7f83: proto=tcpv4 src=10.0.0.1:4 fe=mysql be=mysql_cluster srv=db1 ts=00 s0=[8,0h,fd=5] s1=[8,1h,fd=6] exp=
+0x7f84: proto=unix_stream src=unix:1 fe=GLOBAL be=<NONE> srv=<none> ts=00 scf=[8,0h,fd=7] scb=[8,1h,fd=-1] exp=
+
+"""
+
+
+def test_only_established_sessions_of_a_server_are_closed(haproxy: Haproxy, edge: Edge) -> None:
+    haproxy.answers["show sess"] = SESSIONS
+    edge.shutdown(("mysql_cluster", "db1"))
+    assert haproxy.heard == ["show sess", "shutdown session 0x7f80", "shutdown session 0x7f83"]
+
+
+def test_a_session_that_ended_meanwhile_is_as_good(haproxy: Haproxy, edge: Edge) -> None:
+    haproxy.answers["show sess"] = SESSIONS
+    haproxy.answers["shutdown session"] = "No such session (use 'show sess').\n"
+    edge.shutdown(("mysql_cluster", "db2"))
+
+
 def test_maps_and_lists(haproxy: Haproxy, edge: Edge) -> None:
     haproxy.answers["show map"] = "0x7f5fc7353020 mysql local\n0x7f5fc7353060 redis cluster\n\n"
     haproxy.answers["show acl"] = "0x7f5fc8241600 127.0.0.0/8\n0x7f5fc8241680 172.29.50.5/32\n\n"

@@ -43,6 +43,9 @@ class FakeEdge:
     maintenance: dict[str, bool] = field(default_factory=lambda: dict.fromkeys(BACKENDS, False))
     clients: set[str] = field(default_factory=lambda: {"127.0.0.0/8"})
     calls: int = 0
+    members: list[Server] = field(default_factory=list)
+    sessions: dict[str, int] = field(default_factory=dict)
+    cut: list[tuple[str, str]] = field(default_factory=list)
 
     def _called(self) -> None:
         if not self.running:
@@ -58,7 +61,12 @@ class FakeEdge:
 
     def servers(self, *backends: str) -> list[Server]:
         self._called()
-        return [Server(name, "local", *self.addresses[name], self.maintenance[name], True) for name in backends]
+        local = [
+            Server(name, "local", *self.addresses[name], self.maintenance[name], True)
+            for name in backends
+            if name in BACKENDS
+        ]
+        return local + [one for one in self.members if one.backend in backends]
 
     def set_address(self, backend: str, server: str, address: str, port: int) -> None:
         self.calls += 1
@@ -68,8 +76,12 @@ class FakeEdge:
         self.calls += 1
         self.maintenance[backend] = state == "maint"
 
-    def shutdown(self, backend: str, server: str) -> None:
+    def busy(self, *backends: str) -> dict[tuple[str, str], int]:
+        return {(one.backend, one.name): self.sessions.get(one.name, 0) for one in self.members}
+
+    def shutdown(self, *servers: tuple[str, str]) -> None:
         self.calls += 1
+        self.cut += servers
 
     def entries(self, path: Path) -> list[str]:
         self._called()
@@ -238,6 +250,16 @@ def test_while_docker_does_not_answer_all_stays_as_it_was(world: World) -> None:
     world.follower = world.new_follower()
     world.turn()
     assert world.edge.calls == 0
+
+
+def test_clients_of_a_member_that_is_down_are_let_go(world: World) -> None:
+    def member(name: str, up: bool) -> Server:
+        return Server("mysql_cluster", name, "10.0.0.11", 3306, maintenance=False, up=up)
+
+    world.edge.members = [member("db1", False), member("db2", True), member("db3", False)]
+    world.edge.sessions = {"db1": 3, "db2": 5, "db3": 0}
+    world.turn()
+    assert world.edge.cut == [("mysql_cluster", "db1")]
 
 
 def test_trouble_is_told_once_and_so_is_its_end(world: World) -> None:

@@ -144,7 +144,9 @@ class Site:
         """Names and identities of the platform's containers that stay."""
         listed = self.inside(self.app, "docker", "ps", "--no-trunc", "--format", "{{.Names}} {{.ID}}")
         return {
-            name: identity for name, identity in (line.split() for line in listed.splitlines()) if "-job-" not in name
+            name: identity
+            for name, identity in (line.split() for line in listed.splitlines())
+            if "-job-" not in name and "-permissions-" not in name
         }
 
     def member_sql(self, host: str, statement: str) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -52,6 +52,7 @@ class Connection:
         self._user = user
         pymysql = _library()
         self._errors = (pymysql.err.Error, OSError)
+        self._streaming = pymysql.cursors.SSCursor
         where = {"unix_socket": unix_socket} if unix_socket else {"host": host, "port": port, "ssl": _context(ca)}
         try:
             self._connection = _encrypted(pymysql)(
@@ -86,7 +87,24 @@ class Connection:
         rows = self.query(sql, args)
         return next(iter(rows[0].values())) if rows else None
 
-    def execute(self, sql: str, args: Sequence[Any] = ()) -> int:
+    def raw(self, sql: str, args: Sequence[Any] = ()) -> Iterator[tuple[bytes | None, ...]]:
+        """The rows of a statement as the server sends them, one at a time, so that any number fits into memory."""
+        session = self._connection
+        kept = session.use_unicode, session.decoders
+        try:
+            with session.cursor(self._streaming) as cursor:
+                try:
+                    # What is to be decoded is settled when the answer begins.
+                    session.use_unicode, session.decoders = False, {}
+                    cursor.execute(sql, tuple(args) or None)
+                finally:
+                    session.use_unicode, session.decoders = kept
+                while (row := cursor.fetchone()) is not None:
+                    yield row
+        except self._errors as problem:
+            raise self._explained(problem) from problem
+
+    def execute(self, sql: str | bytes, args: Sequence[Any] = ()) -> int:
         """Run a statement; returns how many rows it changed."""
         try:
             with self._connection.cursor() as cursor:

@@ -22,10 +22,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from . import mysql_accounts as accounts
 from . import mysql_schema as schema
 from .mysql_client import Connection, MysqlError
 from .mysql_digest import Chunk, Scan, Table, tables
-from .mysql_snapshot import ReadableEnd, Snapshots, snapshots
+from .mysql_snapshot import ReadableEnd, Snapshots, let_go, snapshots
 from .stores.base import Comparison, Difference, Progress, StoreError
 
 ROUNDS = 3
@@ -129,9 +130,12 @@ def compare(
 def _definitions(both: Snapshots, ours: Sequence[str]) -> list[Difference]:
     one, two = both.serving[0], both.standby[0]
     found = schema.differences(schema.definitions(one), schema.definitions(two))
+    let_go(one)
+    let_go(two)
+    known = accounts.privileges(one) & accounts.privileges(two)
     return found + [
         each
-        for each in schema.differences(schema.accounts(one, ours), schema.accounts(two, ours))
+        for each in schema.differences(accounts.shown(one, ours, known), accounts.shown(two, ours, known))
         # A cluster has accounts of its own, such as those for its backups.
         if not each.detail.startswith("only")
     ]

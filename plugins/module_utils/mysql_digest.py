@@ -11,6 +11,7 @@ from typing import Any
 
 from .mysql_client import Connection
 from .mysql_member import SYSTEM_SCHEMAS
+from .mysql_snapshot import let_go
 
 #: The name that MySQL gives to a primary key that it adds by itself.
 ADDED_KEY = "my_row_id"
@@ -95,7 +96,7 @@ class Digest:
 
 @dataclass
 class Scan:
-    """Reads one end through one snapshot."""
+    """Reads one end through one snapshot, and lets go of each table between two ranges."""
 
     connection: Connection
     _expressions: dict[str, str] = field(default_factory=dict)
@@ -108,6 +109,7 @@ class Scan:
             f" FROM {chunk.table.sql} WHERE {where}",
             args,
         )[0]
+        let_go(self.connection)
         return Digest(int(row["n"]), int(row["total"]))
 
     def rows(self, chunk: Chunk) -> dict[Key, int]:
@@ -117,6 +119,7 @@ class Scan:
         found = self.connection.query(
             f"SELECT {names}, {self._row(chunk.table)} AS `row digest` FROM {chunk.table.sql} WHERE {where}", args
         )
+        let_go(self.connection)
         return {tuple(row[name] for name in chunk.table.key): int(row["row digest"]) for row in found}
 
     def chunks(self, table: Table, chunk_bytes: int) -> Iterator[Chunk]:
@@ -139,6 +142,7 @@ class Scan:
             f"{step - 1}",
             args,
         )
+        let_go(self.connection)
         return tuple(rows[0][name] for name in table.key) if rows else None
 
     def _row(self, table: Table) -> str:

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Seed the cluster from the container and let it follow: every step is found done or is done, so it can be run again.
 
-The container is made ready (mysql_source.py), copied into the first member (mysql_clone.py), that member begins the
-group, closed, and follows; the others join by copies of the first. What the members hold decides where to go on.
+The container is made ready (mysql_source.py), copied into the first member (mysql_clone.py, or between two series
+mysql_logical.py), that member begins the group, closed, and follows; the others join by copies of the first. What the
+members hold decides where to go on.
 """
 
 from __future__ import annotations
@@ -15,15 +16,20 @@ from typing import Any
 
 from . import mysql_channel as channels
 from . import mysql_gtid as gtid
+from . import mysql_series as series
 from .mysql_channel import MIGRATE
 from .mysql_clone import Copy
 from .mysql_cluster import ClusterEnd
+from .mysql_digest import quoted
 from .mysql_local import LocalEnd
+from .mysql_logical import LogicalCopy, half_copied
 from .mysql_member import SYSTEM_SCHEMAS, Member, MemberState
-from .mysql_settings import MysqlSettings
+from .mysql_settings import MysqlSettings, accounts
 from .mysql_source import MysqlSource
 from .stores.base import Progress, StoreError, Unreachable
 
+#: A large table takes long to be rewritten.
+_KEY_SECONDS = 12 * 3600.0
 _NO_KEY = f"""
 SELECT t.table_schema AS `schema`, t.table_name AS name
 FROM information_schema.tables t
@@ -62,10 +68,12 @@ class Follow:
         begun = self._clock()
         states = self._reachable()
         self._refuse_other_data(states)
-        changed = self._source.prepare(self._progress)
+        seeds = not self._cluster.group.in_service(states)
+        way = self._way(states)
+        changed = self._source.prepare(self._progress, clone=seeds and way == series.PHYSICAL)
         copied = 0
-        if not self._cluster.group.in_service(states):
-            copied = self._seed(self._first(states))
+        if seeds:
+            copied = self._seed(self._first(states), way)
             changed = True
         elif not self._cluster.closed():
             raise StoreError(
@@ -83,7 +91,7 @@ class Follow:
         self._catch_up()
         return {
             "changed": changed,
-            "way": "clone",
+            "way": way,
             "bytes": copied or self._size(),
             "seconds": round(self._clock() - begun, 3),
             "position": self._cluster.position(),
@@ -99,8 +107,24 @@ class Follow:
             )
         return states
 
+    def _way(self, states: list[MemberState]) -> str:
+        """How the data get there; refused where they cannot."""
+        source = series.release(self._source.version())
+        target = min(series.release(state.version) for state in states)
+        way = series.way(self._settings.copy, source, target)
+        reason = series.obstacle(way, source, target)
+        if reason:
+            raise StoreError(
+                f"a {way} copy from MySQL {series.shown(source)} to {series.shown(target)} is not possible: {reason}; "
+                "choose mysql_repository and mysql_version, or offload_mysql_copy, accordingly"
+            )
+        return way
+
     def _refuse_other_data(self, states: list[MemberState]) -> None:
         for state in states:
+            if half_copied(state.user_schemas, state.gtid_executed, self._settings.group_name):
+                # Of a copy that was interrupted: it begins anew.
+                continue
             if state.user_schemas and not self._descends(state):
                 raise StoreError(
                     f"member {state.name} holds other data (databases {', '.join(state.user_schemas)}): they do not "
@@ -126,25 +150,48 @@ class Follow:
         wanted = held[0] if held else self._settings.members[0].name
         return next(member for member in self._settings.members if member.name == wanted)
 
-    def _seed(self, first: Member) -> int:
-        cluster, origin = self._cluster, self._local.origin()
+    def _seed(self, first: Member, way: str) -> int:
+        cluster = self._cluster
         copied = 0
         if not self._holds_copy(first):
             cluster.group.prepare(first)
-            copied = Copy(
-                first,
-                origin,
-                cluster.link(first),
-                lambda seconds: cluster.connect(first, seconds),
-                self._clock,
-                self._wait,
-            ).run(self._progress)
+            copied = self._physical(first) if way == series.PHYSICAL else self._logical(first)
         cluster.group.prepare(first)
+        self._logical_copy(first).settle()
         self._add_keys(first)
         self._progress("group", {"member": first.name})
         cluster.group.bootstrap(first, closed=True)
         cluster.follow(self._local)
         return copied
+
+    def _physical(self, first: Member) -> int:
+        cluster = self._cluster
+        return Copy(
+            first,
+            self._local.origin(),
+            cluster.link(first),
+            lambda seconds: cluster.connect(first, seconds),
+            self._clock,
+            self._wait,
+        ).run(self._progress)
+
+    def _logical(self, first: Member) -> int:
+        self._cluster.group.rest(first)
+        return self._logical_copy(first).run(self._progress)
+
+    def _logical_copy(self, first: Member) -> LogicalCopy:
+        known, limits = accounts(self._settings), self._settings.limits
+        return LogicalCopy(
+            first,
+            self._settings.group_name,
+            self._local.dial,
+            lambda seconds: self._cluster.connect(first, seconds),
+            (known.admin_user, known.replication_user, known.health_user),
+            limits.connections,
+            limits.chunk_bytes,
+            self._clock,
+            self._wait,
+        )
 
     def _holds_copy(self, first: Member) -> bool:
         state = next(one for one in self._cluster.states() if one.name == first.name)
@@ -156,20 +203,19 @@ class Follow:
         tables = link.query(_NO_KEY)
         if not tables:
             return
-        connection = link.connection()
-        connection.execute("SET GLOBAL super_read_only = OFF")
-        connection.execute("SET SESSION sql_log_bin = 0")
-        try:
-            for row in tables:
-                self._progress("keys", {"table": f"{row['schema']}.{row['name']}"})
-                name = f"{_quoted(row['schema'])}.{_quoted(row['name'])}"
-                connection.execute(
-                    f"ALTER TABLE {name} ADD COLUMN my_row_id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT INVISIBLE "
-                    "PRIMARY KEY"
-                )
-        finally:
-            connection.execute("SET SESSION sql_log_bin = 1")
-            connection.execute("SET GLOBAL super_read_only = ON")
+        with self._cluster.connect(first, _KEY_SECONDS) as connection:
+            connection.execute("SET GLOBAL super_read_only = OFF")
+            connection.execute("SET SESSION sql_log_bin = 0")
+            try:
+                for row in tables:
+                    self._progress("keys", {"table": f"{row['schema']}.{row['name']}"})
+                    name = f"{quoted(row['schema'])}.{quoted(row['name'])}"
+                    connection.execute(
+                        f"ALTER TABLE {name} ADD COLUMN my_row_id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT INVISIBLE "
+                        "PRIMARY KEY"
+                    )
+            finally:
+                connection.execute("SET GLOBAL super_read_only = ON")
 
     def _running(self) -> bool:
         state = channels.look(self._cluster.server, MIGRATE)
@@ -198,7 +244,3 @@ class Follow:
                 "'Single'"
             )
         )
-
-
-def _quoted(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"

@@ -99,6 +99,10 @@ class Group:
         self._once_idle(member, prepare)
         return True
 
+    def rest(self, member: Member) -> None:
+        """Keep a member outside a group out of it, also over a boot, while something is done to it."""
+        self._once_idle(member, MemberServer.rest)
+
     def is_prepared(self, member: Member) -> bool:
         """Whether a member has the accounts and the recovery channel."""
         with self._on(member) as server:

@@ -178,6 +178,11 @@ class MemberServer:
         """Leave the group, or end the tries to join it."""
         self.connection.execute("STOP GROUP_REPLICATION")
 
+    def rest(self) -> None:
+        """Belong to no group, and look for none at a boot, until let_join()."""
+        self.stop_group()
+        self.connection.execute("SET PERSIST group_replication_start_on_boot = OFF")
+
     def start_group(self) -> None:
         """Join a group that is in service."""
         self._start()

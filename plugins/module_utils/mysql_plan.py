@@ -5,24 +5,24 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from . import mysql_series as series
 from .mysql_facts import SourceFacts
-from .stores.base import Finding
+from .mysql_logical import marker
+from .mysql_plan_series import judge_series, member_release
+from .stores.base import Finding, blocker
 
 LEAST_MEMBERS = 3
 #: A copy needs its own size, and room for what is written meanwhile.
 ROOM = 1.3
-#: Bytes a second of a copy on ordinary disks and networks, and what comes on top of it for each member.
+#: Bytes a second of a physical and of a logical copy on ordinary disks and networks, and what each member adds.
 COPY_RATE = 60_000_000
+ROWS_RATE = 8_000_000
 JOIN_SECONDS = 25.0
 STALL_SECONDS = 0.2
-#: The series in which any two releases can be copied to each other; of all others only equal releases.
-_LONG_TERM = ((8, 4), (9, 7))
-_LOWEST = (8, 0)
 _SHOWN = 8
 _ORDER = {"blocker": 0, "warning": 1, "info": 2}
 
@@ -36,6 +36,23 @@ class PlanFacts:
     edge_seen_as: Sequence[str] = ()
     attached: bool = False
     tutor_changes: Sequence[str] = field(default_factory=list)
+    copy: str = series.AUTO
+    group_name: str = ""
+
+    @property
+    def release(self) -> series.Release:
+        """The source's release."""
+        return series.release(self.source.version)
+
+    @property
+    def target(self) -> series.Release:
+        """The lowest release among the members, as far as it is known."""
+        return min((release for release in map(member_release, self.members) if release), default=())
+
+    @property
+    def way(self) -> str:
+        """How the data would get there."""
+        return series.way(self.copy, self.release, self.target)
 
 
 @dataclass(frozen=True)
@@ -54,75 +71,21 @@ class Estimate:
 
 def judge(facts: PlanFacts) -> list[Finding]:
     """All findings, blockers first."""
-    found = [*_versions(facts), *_source(facts.source), *_members(facts), *_outlook(facts)]
+    found = [*judge_series(facts), *_source(facts), *_members(facts), *_outlook(facts)]
     return sorted(found, key=lambda one: _ORDER[one.severity])
 
 
 def estimate(facts: PlanFacts) -> Estimate:
     """How much there is to copy, how long that takes and how long a flip holds learners up, whatever the size."""
     size = facts.source.bytes
-    copies = 1 + (len(facts.members) > 1)
-    seconds = copies * size / COPY_RATE + JOIN_SECONDS * max(len(facts.members), 1)
-    return Estimate(size, round(seconds), STALL_SECONDS, "clone")
+    rate = ROWS_RATE if facts.way == series.LOGICAL else COPY_RATE
+    # Into the first member, and from there into all others at the same time.
+    seconds = size / rate + (len(facts.members) > 1) * size / COPY_RATE + JOIN_SECONDS * max(len(facts.members), 1)
+    return Estimate(size, round(seconds), STALL_SECONDS, facts.way)
 
 
-def release(version: str | None) -> tuple[int, ...]:
-    """The numbers of a version: of C(8.4.11-1debian13) they are 8, 4 and 11."""
-    match = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", version or "")
-    return tuple(int(part or 0) for part in match.groups()) if match else ()
-
-
-def copies(source: tuple[int, ...], target: tuple[int, ...]) -> bool:
-    """Whether MySQL's clone plugin copies from one release to another one."""
-    if source[:2] in _LONG_TERM and source[:2] == target[:2]:
-        return True
-    # Within 8.0 releases can be mixed since 8.0.37.
-    if source[:2] == target[:2] == _LOWEST and min(source, target) >= (8, 0, 37):
-        return True
-    return source == target
-
-
-def _versions(facts: PlanFacts) -> Iterable[Finding]:
-    source = release(facts.source.version)
-    if source[:2] < _LOWEST:
-        yield _blocker(
-            "mysql.version.source",
-            "source",
-            f"Tutor's MySQL is {facts.source.version}, older than 8.0",
-            "upgrade Tutor first",
-        )
-        return
-    for member in facts.members:
-        told = member.get("server_version") or member.get("version_installed") or member.get("version_candidate")
-        target = release(told)
-        if not target:
-            # A plan changes nothing, so it does not add the repository; the role refuses a series that it cannot use.
-            yield Finding(
-                "mysql.version.unknown",
-                "warning",
-                member["host"],
-                "which MySQL it would run is known once its repository is added, before anything else is",
-                "see that mysql_repository offers the series of the source",
-            )
-        elif target[:2] < source[:2]:
-            yield _blocker(
-                "mysql.version.lower_target",
-                member["host"],
-                f"it would run MySQL {told}, and data of {facts.source.version} cannot go down to it",
-                "set mysql_version to the series of the source",
-            )
-        elif not copies(source, target):
-            yield _blocker(
-                "mysql.series",
-                member["host"],
-                f"it would run MySQL {told}; a physical copy from {facts.source.version} needs the same series, and "
-                "copying "
-                "between series is not supported yet",
-                "set mysql_version to the series of the source; upgrade the cluster after the move",
-            )
-
-
-def _source(source: SourceFacts) -> Iterable[Finding]:
+def _source(facts: PlanFacts) -> Iterable[Finding]:
+    source, logical = facts.source, facts.way == series.LOGICAL
     variables = source.variables
     unlogged = [
         f"{name}={variables.get(name)}"
@@ -130,40 +93,45 @@ def _source(source: SourceFacts) -> Iterable[Finding]:
         if variables.get(name) != wanted
     ]
     if unlogged:
-        yield _blocker(
+        yield blocker(
             "mysql.binlog",
             "source",
             f"its binary log cannot be followed ({', '.join(unlogged)})",
             "remove what changes that from its configuration",
         )
-    for name, wanted in (("lower_case_table_names", "0"), ("innodb_page_size", "16384")):
-        if variables.get(name, wanted) != wanted:
-            yield _blocker(
+    for name, wanted, cure in (
+        ("lower_case_table_names", "0", "ask for help: its names would mean something else on the members"),
+        ("innodb_page_size", "16384", "" if logical else "set offload_mysql_copy to logical"),
+    ):
+        if variables.get(name, wanted) != wanted and cure:
+            yield blocker(
                 f"mysql.{name}",
                 "source",
                 f"it was initialised with {name}={variables[name]}, the members with {wanted}",
-                "ask for help: such a source can only be dumped and loaded",
+                cure,
             )
     if source.other_engines:
-        yield _blocker(
+        yield blocker(
             "mysql.engine",
             "source",
-            f"tables that are not InnoDB would arrive empty: {_few(source.other_engines)}",
+            f"tables that are not InnoDB cannot be in a group: {_few(source.other_engines)}",
             "run ALTER TABLE name ENGINE=InnoDB on each",
         )
     if source.missing_privileges:
-        yield _blocker(
+        yield blocker(
             "mysql.grants",
             "source",
             f"the account that Tutor calls root lacks {_few(source.missing_privileges)}",
             "set MYSQL_ROOT_USERNAME and MYSQL_ROOT_PASSWORD to an account with all privileges",
         )
     if source.added_plugins:
-        yield _blocker(
+        yield Finding(
             "mysql.plugins",
+            # Only a physical copy insists on them.
+            "warning" if logical else "blocker",
             "source",
             f"it has plugins that the members lack: {_few(source.added_plugins)}",
-            "uninstall them, or load them on every member by mysql_config",
+            "uninstall them, or load them on every member by mysql_settings",
         )
     if source.keyless_tables:
         yield Finding(
@@ -175,13 +143,14 @@ def _source(source: SourceFacts) -> Iterable[Finding]:
         )
     old = [name for name, plugin in source.accounts.items() if plugin == "mysql_native_password"]
     if old:
-        gone = release(source.version)[:2] >= (9, 0)
+        gone = max(facts.release, facts.target)[:2] >= (9, 0)
         yield Finding(
             "mysql.auth_plugin",
             "blocker" if gone else "warning",
             "source",
             f"accounts log in by mysql_native_password, which MySQL 9 has no more: {_few(old)}",
-            "give them new passwords with caching_sha2_password; until then the members need mysql_native_password=ON",
+            "give them new passwords with caching_sha2_password (`tutor local do update-mysql-authentication-plugin`)"
+            + ("" if gone else "; until then the members need mysql_native_authentication=true"),
         )
     if source.missing_definers:
         yield Finding(
@@ -211,7 +180,7 @@ def _source(source: SourceFacts) -> Iterable[Finding]:
 def _members(facts: PlanFacts) -> Iterable[Finding]:
     count = len(facts.members)
     if count < LEAST_MEMBERS:
-        yield _blocker(
+        yield blocker(
             "mysql.members.count",
             "cluster",
             f"{count} member(s) cannot stand the failure of one",
@@ -231,17 +200,22 @@ def _members(facts: PlanFacts) -> Iterable[Finding]:
 
 def _member(facts: PlanFacts, member: Mapping[str, Any]) -> Iterable[Finding]:
     host = member["host"]
-    schemas = member.get("user_schemas") or []
+    held = member.get("user_schemas") or []
+    schemas = [name for name in held if name != marker(facts.group_name)]
     ours = bool(facts.source.known_accounts) and set(schemas) <= set(facts.source.databases)
-    if schemas and not ours:
-        yield _blocker(
+    if len(schemas) < len(held):
+        yield Finding(
+            "mysql.half_copy", "info", host, "it holds an interrupted copy, which is thrown away and begun anew"
+        )
+    elif schemas and not ours:
+        yield blocker(
             "mysql.target_data",
             host,
             f"it holds other data: {_few(schemas)}",
             "move them elsewhere and empty the member, or name another host",
         )
     if member.get("port_taken_by"):
-        yield _blocker(
+        yield blocker(
             "mysql.port",
             host,
             f"port {member.get('port', 3306)} is taken by {member['port_taken_by']}",
@@ -250,7 +224,7 @@ def _member(facts: PlanFacts, member: Mapping[str, Any]) -> Iterable[Finding]:
     free = member.get("data_dir_bytes_free")
     needed = round(facts.source.bytes * ROOM)
     if not schemas and free is not None and int(free) < needed:
-        yield _blocker(
+        yield blocker(
             "mysql.space",
             host,
             f"{_size(int(free))} are free for the data, {_size(needed)} are needed",
@@ -262,7 +236,7 @@ def _outlook(facts: PlanFacts) -> Iterable[Finding]:
     source = facts.source
     around = [one for one in source.clients if one.rpartition(" from ")[2] not in facts.edge_seen_as]
     if facts.attached and around:
-        yield _blocker(
+        yield blocker(
             "mysql.bypass",
             "source",
             f"clients reach the container without the edge, and would be left behind: {_few(around)}",
@@ -286,14 +260,10 @@ def _outlook(facts: PlanFacts) -> Iterable[Finding]:
         "mysql.duration",
         "info",
         "store",
-        f"{_size(outlook.bytes)} to copy while the platform serves, about {outlook.follow_seconds / 60:.0f} min; a "
-        "flip holds "
-        f"requests for about {outlook.stall_seconds} s whatever the size; the way back loses no write until the commit",
+        f"{_size(outlook.bytes)} to copy ({outlook.way}) while the platform serves, about "
+        f"{outlook.follow_seconds / 60:.0f} min; a flip holds requests for about {outlook.stall_seconds} s whatever "
+        "the size; the way back loses no write until the commit",
     )
-
-
-def _blocker(identity: str, subject: str, message: str, cure: str) -> Finding:
-    return Finding(identity, "blocker", subject, message, cure)
 
 
 def _few(names: Sequence[str]) -> str:

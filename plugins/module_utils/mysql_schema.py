@@ -1,25 +1,25 @@
 # Copyright: (c) 2026, Tutor Ops contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the ends define: tables, views, triggers, routines, events, accounts. Compared as the server writes it."""
+"""What the ends define: tables, views, triggers, routines, events. Compared as the server writes it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 from .mysql_client import Connection
 from .mysql_digest import ADDED_KEY, quoted
 from .mysql_member import SYSTEM_SCHEMAS
 from .stores.base import Difference
 
-_OBJECTS = {
+#: What can be defined in a database, and the question that lists it: triggers in the order in which they fire.
+OBJECTS = {
     "table": "SELECT table_schema AS s, table_name AS n FROM information_schema.tables WHERE table_type = 'BASE TABLE'"
     f" AND table_schema NOT IN {SYSTEM_SCHEMAS}",
     "view": "SELECT table_schema AS s, table_name AS n FROM information_schema.views"
     f" WHERE table_schema NOT IN {SYSTEM_SCHEMAS}",
     "trigger": "SELECT trigger_schema AS s, trigger_name AS n FROM information_schema.triggers"
-    f" WHERE trigger_schema NOT IN {SYSTEM_SCHEMAS}",
+    f" WHERE trigger_schema NOT IN {SYSTEM_SCHEMAS} ORDER BY trigger_schema, event_object_table, action_order",
     "procedure": "SELECT routine_schema AS s, routine_name AS n FROM information_schema.routines"
     f" WHERE routine_type = 'PROCEDURE' AND routine_schema NOT IN {SYSTEM_SCHEMAS}",
     "function": "SELECT routine_schema AS s, routine_name AS n FROM information_schema.routines"
@@ -31,33 +31,17 @@ _SCHEMAS = (
     "SELECT schema_name AS n, default_character_set_name AS charset, default_collation_name AS collation"
     f" FROM information_schema.schemata WHERE schema_name NOT IN {SYSTEM_SCHEMAS}"
 )
-_INTERNAL_ACCOUNTS = ("mysql.sys", "mysql.session", "mysql.infoschema")
 _ADDED = re.compile(rf"^\s*`{ADDED_KEY}`.*$\n?|^\s*PRIMARY KEY \(`{ADDED_KEY}`\),?$\n?", re.MULTILINE)
 
 
 def definitions(connection: Connection) -> dict[str, str]:
     """Everything that is defined apart from accounts, by what it is and its name."""
     found = {f"database {row['n']}": f"{row['charset']} {row['collation']}" for row in connection.query(_SCHEMAS)}
-    for kind, sql in _OBJECTS.items():
+    for kind, sql in OBJECTS.items():
         for row in connection.query(sql):
             shown = connection.query(f"SHOW CREATE {kind.upper()} {quoted(row['s'])}.{quoted(row['n'])}")[0]
             text = next(value for name, value in shown.items() if name.lower().startswith(("create ", "sql original")))
             found[f"{kind} {row['s']}.{row['n']}"] = normal(str(text))
-    return found
-
-
-def accounts(connection: Connection, ours: Iterable[str]) -> dict[str, str]:
-    """The accounts with their privileges, without those of the server and of the collection itself."""
-    connection.execute("SET SESSION print_identified_with_as_hex = ON")
-    skip = {*_INTERNAL_ACCOUNTS, *ours}
-    found = {}
-    for row in connection.query("SELECT user AS u, host AS h FROM mysql.user"):
-        if row["u"] in skip:
-            continue
-        name = (row["u"], row["h"])
-        lines = [next(iter(connection.query("SHOW CREATE USER %s@%s", name)[0].values()))]
-        lines += sorted(str(next(iter(grant.values()))) for grant in connection.query("SHOW GRANTS FOR %s@%s", name))
-        found[f"account {row['u']}@{row['h']}"] = "\n".join(map(str, lines))
     return found
 
 

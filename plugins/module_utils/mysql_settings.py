@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .mysql_member import Accounts, Member
+from .mysql_series import AUTO, WAYS
 from .paths import PATHS
 from .stores.base import StoreError
 
@@ -49,6 +50,7 @@ class MysqlSettings:
     source_certificate: str
     source_key: str
     state: Path
+    copy: str = AUTO
     limits: MysqlLimits = MysqlLimits()
 
     @classmethod
@@ -77,6 +79,7 @@ class MysqlSettings:
                 source_certificate=tls["source_certificate"],
                 source_key=tls["source_key"],
                 state=Path(given.get("state_directory") or PATHS.var / "mysql"),
+                copy=_copy(given.get("copy") or AUTO),
                 limits=_limits(given.get("limits") or {}),
             )
         except KeyError as problem:
@@ -90,6 +93,12 @@ def accounts(settings: MysqlSettings) -> Accounts:
     return Accounts(
         settings.admin_user, settings.admin_password, settings.replication_user, settings.replication_password
     )
+
+
+def _copy(wanted: str) -> str:
+    if wanted not in WAYS:
+        raise StoreError(f"offload_mysql_copy is {wanted}, which is none of {', '.join(WAYS)}: set it to one of them")
+    return wanted
 
 
 def _limits(given: Mapping[str, Any]) -> MysqlLimits:

@@ -8,16 +8,20 @@ between two transactions: its GTID set is read before and after the snapshots ar
 did not move. Then the frozen end is taken to exactly that set, snapshots are made there, and its applier goes on; from
 there on both ends are read as they were, for as long as it takes.
 
-A transaction that is just being committed may be visible a moment before its GTID is. So a snapshot may hold one more
-transaction than the position says. That can make equal ends look different once, never different ends equal; whoever
-compares looks at what differed again, at a later point.
+A transaction that is just being committed may be visible a moment before its GTID counts as executed. From its place in
+the binary log to then the server calls the GTID owned, so the serving end is at rest only while it owns none. A server
+that never rests is taken as it is by a comparison: that can make equal ends look different once, never different ends
+equal, and whoever compares looks at what differed again, at a later point. A copy has to be exact, and waits.
+
+What a transaction has read, nobody can ALTER until it ends, and whoever wants to makes all others wait. So a reader
+lets go of every table as soon as it has read a piece of it; the snapshot stays.
 """
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -35,6 +39,7 @@ _SESSION = (
     " transaction_isolation = 'REPEATABLE-READ'"
 )
 _SNAPSHOT = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
+_BEGINNING = "tutorops_beginning"
 _READING_SECONDS = 3600.0
 _APPLY_SECONDS = 60.0
 
@@ -85,24 +90,60 @@ def snapshots(
             position, tries, exact = _catch(sources)
             _advance(follower, channel, position, clock)
             for connection in targets:
-                connection.execute(_SNAPSHOT)
+                _begin(connection)
         finally:
             follower.execute("START REPLICA SQL_THREAD FOR CHANNEL %s", (channel,))
         yield Snapshots(position, exact, tries, clock() - begun, sources, targets)
 
 
-def _catch(sources: list[Connection]) -> tuple[str, int, bool]:
+def freeze(
+    connections: Sequence[Connection],
+    seconds: float,
+    clock: Callable[[], float] = time.monotonic,
+    wait: Callable[[float], None] = time.sleep,
+) -> str:
+    """Make snapshots of one server, all at exactly the position that is returned."""
+    ends = clock() + seconds
+    for connection in connections:
+        connection.execute(_SESSION)
+    while True:
+        position, _, exact = _catch(connections, 1)
+        if exact:
+            return position
+        if clock() >= ends:
+            raise StoreError(
+                f"writes never paused for a moment in {seconds:.0f} s, so no copy can begin: run the same playbook "
+                "again when the platform is less busy"
+            )
+        wait(0.002)
+
+
+def let_go(connection: Connection) -> None:
+    """Let others change the tables that a snapshot has read so far."""
+    connection.execute(f"ROLLBACK TO SAVEPOINT {_BEGINNING}")
+
+
+def _catch(sources: Sequence[Connection], most: int = TRIES) -> tuple[str, int, bool]:
     """Make snapshots on the serving end between two of its transactions; returns its GTID set and how it went."""
-    position = _executed(sources[0])
-    for tries in range(1, TRIES + 1):
+    position = ""
+    for tries in range(1, most + 1):
+        position, owned = _stand(sources[0])
         for connection in sources:
-            connection.execute(_SNAPSHOT)
-        now = _executed(sources[0])
-        if now == position:
+            _begin(connection)
+        if not owned and _stand(sources[0]) == (position, ""):
             return position, tries, True
-        if tries < TRIES:
-            position = now
-    return position, TRIES, False
+    return position, most, False
+
+
+def _begin(connection: Connection) -> None:
+    connection.execute(_SNAPSHOT)
+    connection.execute(f"SAVEPOINT {_BEGINNING}")
+
+
+def _stand(connection: Connection) -> tuple[str, str]:
+    """What is executed and what is on its way. In this order: what ends in between is executed then."""
+    owned = gtid.plain(connection.value("SELECT @@global.gtid_owned"))
+    return gtid.plain(connection.value("SELECT @@global.gtid_executed")), owned
 
 
 def _advance(follower: Link, channel: str, position: str, clock: Callable[[], float]) -> None:
@@ -124,7 +165,3 @@ def _advance(follower: Link, channel: str, position: str, clock: Callable[[], fl
             "somebody "
             "wrote to it"
         )
-
-
-def _executed(connection: Connection) -> str:
-    return gtid.plain(connection.value("SELECT @@global.gtid_executed"))

@@ -71,15 +71,20 @@ class MysqlSource:
                 return False
             raise
 
-    def prepare(self, progress: Progress) -> bool:
-        """Do what is missing; says whether anything was."""
+    def version(self) -> str:
+        """The server's version."""
+        reader = self._end.server if self.prepared() else self.reader()
+        return str(reader.value("SELECT VERSION()"))
+
+    def prepare(self, progress: Progress, clone: bool = True) -> bool:
+        """Do what is missing; says whether anything was. ``clone``: it is copied physically."""
         progress("source", {"step": "TLS"})
         changed = self._install_tls()
         with self._end.login(self._settings.root_user, self._settings.root_password) as root:
             self._refuse(root)
             progress("source", {"step": "accounts"})
             changed |= self._make_accounts(root)
-            changed |= self._install_clone(root)
+            changed |= clone and self._install_clone(root)
             changed |= self._turn_on_gtids(root, progress)
             if not root.value("SELECT @@global.gtid_executed"):
                 # A copy without history could not be told from an empty server: give it one transaction.

@@ -304,7 +304,7 @@ class Runner:
 
     def _compare(self, store: Store, record: Record, options: Options) -> dict[str, Any]:
         comparison = store.compare(record.progress)
-        result = {**comparison.as_dict(), "at": now()}
+        result = {**comparison.as_dict(), "serving": store.door.pointer(), "at": now()}
         self._keep("compare", result)
         if comparison.equal:
             return {"result": result}

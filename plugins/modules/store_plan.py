@@ -102,6 +102,11 @@ options:
       tls:
         description: The paths of certificates.
         type: dict
+      copy:
+        description: How the data are copied; V(auto) is physical within a series, and logical between two.
+        type: str
+        choices: [auto, physical, logical]
+        default: auto
       limits:
         description: Limits of a flip.
         type: dict
@@ -174,7 +179,7 @@ estimate:
     way:
       description: How the data get there.
       type: str
-      sample: clone
+      sample: physical
 """
 
 import ipaddress
@@ -227,7 +232,15 @@ def plan(given: dict[str, Any], docker: Docker) -> tuple[list[Finding], dict[str
     except (StoreError, DockerError) as problem:
         return [unreadable(problem)], None
     changes = sorted(given["tutor"].get("changes") or [])
-    known = PlanFacts(facts, given["members"], seen_as, given["attached"], changes)
+    known = PlanFacts(
+        facts,
+        given["members"],
+        seen_as,
+        given["attached"],
+        changes,
+        copy=settings.get("copy") or "auto",
+        group_name=cluster.get("group_name") or "",
+    )
     return judge(known), estimate(known).as_dict()
 
 
@@ -264,6 +277,7 @@ SETTINGS = dict(
     source_port=dict(type="int"),
     databases=dict(type="list", elements="str"),
     tls=dict(type="dict"),
+    copy=dict(type="str", choices=["auto", "physical", "logical"], default="auto"),
     limits=dict(type="dict"),
 )
 

@@ -67,6 +67,11 @@ class Finding:
         return asdict(self)
 
 
+def blocker(identity: str, subject: str, message: str, cure: str) -> Finding:
+    """A finding that blocks."""
+    return Finding(identity, "blocker", subject, message, cure)
+
+
 @dataclass(frozen=True)
 class Difference:
     """A place where the ends hold different content."""

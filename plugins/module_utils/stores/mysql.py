@@ -12,6 +12,7 @@ from typing import Any
 
 from .. import mysql_channel as channels
 from .. import mysql_gtid as gtid
+from .. import mysql_return as way_back
 from ..docker import Docker
 from ..mysql_channel import MIGRATE, ROLLBACK, ChannelState
 from ..mysql_client import Connection
@@ -96,7 +97,17 @@ class MysqlStore:
             {"host": one.name, "server_version": one.version, "user_schemas": one.user_schemas}
             for one in self.cluster.states()
         ]
-        return judge(PlanFacts(read_source(reader, known), members, seen_as, attached=prepared))
+        source, settings = read_source(reader, known), self.settings
+        return judge(
+            PlanFacts(
+                source,
+                members,
+                seen_as,
+                attached=prepared,
+                copy=settings.copy,
+                group_name=settings.group_name,
+            )
+        )
 
     def follow(self, progress: Progress) -> dict[str, Any]:
         """Seed the cluster if need be, and leave it closed and following; after a cutover, keep the way back going."""
@@ -129,6 +140,7 @@ class MysqlStore:
                 )
             self._refuse_not_closed(self.local.closed(), "local")
             self._refuse_lag(self._lag(forward=False), channels.look(self.local.server, ROLLBACK), "local")
+            self._refuse_return()
             return
         self._refuse_incomplete()
         self._refuse_not_closed(self.cluster.closed(), "cluster")
@@ -187,6 +199,8 @@ class MysqlStore:
             told["trouble"].append(str(problem))
         told["stage"] = self._stage(serving, channel)
         told["way_back"] = told["stage"] == "cutover" and channel is not None and channel.runs
+        if told["stage"] in ("following", "cutover"):
+            told.update(self._return(told["trouble"]))
         told["next"] = _NEXT[told["stage"]]
         return told
 
@@ -208,7 +222,7 @@ class MysqlStore:
             if state is None or not state.runs:
                 self.local.follow(self.cluster)
                 changed = True
-        return {"changed": changed, "way": "clone", "bytes": 0, "position": self.cluster.position()}
+        return {"changed": changed, "bytes": 0, "position": self.cluster.position()}
 
     def _lag(self, forward: bool) -> dict[str, Any]:
         """How far the end that follows is behind, in transactions and in seconds."""
@@ -259,10 +273,34 @@ class MysqlStore:
                 "until it has caught up"
             )
 
-    def _refuse_uncompared(self) -> None:
+    def _return(self, trouble: list[str]) -> dict[str, Any]:
+        """What limits the way back, where it leads into another series."""
+        try:
+            found = way_back.look(self.local.server, self.cluster.server)
+        except StoreError as problem:
+            trouble.append(str(problem))
+            return {}
+        if not found.limited:
+            return {}
+        trouble += [f"the way back is blocked by {one}" for one in found.obstacles]
+        return {"way_back_limit": found.told()}
+
+    def _refuse_return(self) -> None:
+        """Into an older series nothing flips unproven."""
+        found = way_back.look(self.local.server, self.cluster.server)
+        if found.obstacles:
+            raise StoreError(
+                f"the cluster of store mysql uses what MySQL {'.'.join(map(str, found.older))} on the local end does "
+                f"not know ({'; '.join(found.obstacles)}): take that back, then compare both ends and roll back"
+            )
+        if found.limited:
+            self._refuse_uncompared(serving=CLUSTER)
+
+    def _refuse_uncompared(self, serving: str = "") -> None:
         last = read_json(self.settings.state / "compare.json")
-        if last is None or not last.get("equal"):
-            raise StoreError("the ends of store mysql have not been found equal: run the stage compare first")
+        if last is None or not last.get("equal") or (serving and last.get("serving") != serving):
+            since = " since the cluster serves" if serving else ""
+            raise StoreError(f"the ends of store mysql have not been found equal{since}: run the stage compare first")
         age = (datetime.now(timezone.utc) - datetime.fromisoformat(last["at"])).total_seconds()
         if age > self.settings.limits.comparison_seconds:
             raise StoreError(

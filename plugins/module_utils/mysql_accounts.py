@@ -12,8 +12,11 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from .mysql_client import Connection
+from .mysql_digest import quoted
+from .mysql_objects import Step
 from .stores.base import StoreError
 
 _INTERNAL = ("mysql.sys", "mysql.session", "mysql.infoschema")
@@ -41,6 +44,11 @@ class Account:
     def label(self) -> str:
         """Its name for people."""
         return f"{self.user}@{self.host}"
+
+    @property
+    def sql(self) -> str:
+        """Its name for a statement."""
+        return f"{quoted(self.user)}@{quoted(self.host)}"
 
 
 def read(connection: Connection, ours: Collection[str]) -> list[Account]:
@@ -108,15 +116,28 @@ def refuse_plugins(target: Connection, accounts: Iterable[Account]) -> None:
             )
 
 
-def make(target: Connection, accounts: Sequence[Account], theirs: Collection[str]) -> None:
-    """Make accounts anew; ``theirs`` are the privileges that the server knows from which they come."""
-    known = privileges(target)
+def make(target: Connection, accounts: Iterable[Account]) -> None:
+    """Make accounts anew, which may not do anything yet."""
     for one in accounts:
         target.execute("DROP USER IF EXISTS %s@%s", (one.user, one.host))
         target.execute(one.create)
+
+
+def grants(target: Connection, accounts: Sequence[Account], theirs: Collection[str]) -> list[Step]:
+    """The steps that give them what they had; ``theirs`` are the privileges that their own server knows."""
+    known = privileges(target)
+    return [
+        Step(f"a grant to account {one.label}", partial(target.execute, line))
+        for one in accounts
+        for line in _all(one, theirs) or _restricted(one.grants, known)
+    ]
+
+
+def finish(target: Connection, accounts: Sequence[Account]) -> None:
+    """Give them what rests on other accounts."""
     for one in accounts:
-        for line in _all(one, theirs) or _restricted(one.grants, known):
-            target.execute(line)
+        if one.roles:
+            target.execute(f"SET DEFAULT ROLE {one.roles} TO {one.sql}")
         for user, host, option in one.proxies:
             # Nobody can grant this but root at the server itself.
             target.execute(
@@ -124,11 +145,7 @@ def make(target: Connection, accounts: Sequence[Account], theirs: Collection[str
                 " timestamp) VALUES (%s, %s, %s, %s, %s, '', NOW())",
                 (one.user, one.host, user, host, option),
             )
-    for one in accounts:
-        if one.roles:
-            target.execute(f"SET DEFAULT ROLE {one.roles} TO %s@%s", (one.user, one.host))
-    if any(one.proxies for one in accounts):
-        target.execute("FLUSH PRIVILEGES")
+    target.execute("FLUSH PRIVILEGES")
 
 
 def drop_all(target: Connection, ours: Collection[str]) -> None:
@@ -148,8 +165,7 @@ def _all(account: Account, theirs: Collection[str]) -> list[str]:
     if not theirs or not set(theirs) <= held or len(options) > 1 or any(found[1] != "GRANT" for found in everywhere):
         return []
     option = _OPTION if options == {True} else ""
-    name = "@".join("`" + part.replace("`", "``") + "`" for part in (account.user, account.host))
-    return [f"GRANT ALL ON *.* TO {name}{option}", *(line for line, found in lines.items() if found is None)]
+    return [f"GRANT ALL ON *.* TO {account.sql}{option}", *(line for line, found in lines.items() if found is None)]
 
 
 def _restricted(grants: Iterable[str], known: Collection[str]) -> list[str]:

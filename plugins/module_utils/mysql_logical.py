@@ -46,8 +46,8 @@ _LEFT_OVER = (
     " JOIN information_schema.innodb_trx t ON t.trx_mysql_thread_id = p.id"
     " WHERE p.id <> CONNECTION_ID() AND p.user = SUBSTRING_INDEX(USER(), '@', 1)"
 )
-#: The source waits for us while the target writes.
-_SOURCE_SESSION = "SET SESSION net_write_timeout = 1800"
+#: The source waits for us while the target writes, and sends text as it is stored.
+_SOURCE_SESSION = "SET SESSION net_write_timeout = 1800, character_set_results = NULL"
 _TARGET_SESSION = (
     # Not logged: the member's history is the source's, up to the position of the copy.
     "SET SESSION sql_log_bin = 0, foreign_key_checks = 0, unique_checks = 0, time_zone = '+00:00',"
@@ -140,8 +140,10 @@ class LogicalCopy:
             connection.execute("SET SESSION autocommit = 0")
         copied = self._carry(planner, list(zip(carriers, targets, strict=True)), progress)
         progress("copy", {"member": self.member.name, "stage": "programs and accounts", "bytes_done": copied})
-        mysql_objects.make_programs(target, objects)
-        mysql_accounts.make(target, accounts, mysql_accounts.privileges(planner))
+        mysql_accounts.make(target, accounts)
+        grants = mysql_accounts.grants(target, accounts, mysql_accounts.privileges(planner))
+        mysql_objects.take([*mysql_objects.programs(target, objects), *grants])
+        mysql_accounts.finish(target, accounts)
         target.execute("SET GLOBAL gtid_purged = %s", (position,))
         self._unmark(target)
         return copied
@@ -149,7 +151,7 @@ class LogicalCopy:
     def _freeze(self, stack: contextlib.ExitStack) -> tuple[Sequence[Connection], str, list[Object], list[Account]]:
         """Snapshots of the source at one position, and what it defines there."""
         reader, *sources = (stack.enter_context(self.source(_ANSWER_SECONDS)) for _ in range(self.connections + 2))
-        for connection in sources:
+        for connection in sources[1:]:
             connection.execute(_SOURCE_SESSION)
         for _ in range(_TRIES):
             # SHOW knows no snapshot: what it tells before and after is what was there in between.

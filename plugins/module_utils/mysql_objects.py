@@ -10,8 +10,9 @@ who made it. So each statement travels as bytes, together with those settings.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from .mysql_client import Connection, MysqlError
 from .mysql_digest import quoted
@@ -40,8 +41,8 @@ _DATABASE_COLLATION = {"function": 5, "procedure": 5, "trigger": 5, "event": 6}
 #: What has to be there before data can come, and what must not be there before they have come.
 _FRAMES = ("database", "table")
 _PROGRAMS = ("function", "procedure", "view", "trigger", "event")
-#: A view whose tables, views or functions are not there yet.
-_NOT_YET = (1146, 1305, 1356)
+#: A table or routine is not there, or not yet; nor are definers, or their privileges.
+_NOT_YET = (1146, 1305, 1356, 1449, 1044, 1142, 1143, 1370)
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,14 @@ class Object:
         )
 
 
+@dataclass(frozen=True)
+class Step:
+    """Something to be made that may have to wait for something else."""
+
+    label: str
+    take: Callable[[], object]
+
+
 def read(connection: Connection) -> list[Object]:
     """Everything that is defined, in the order in which it can be made."""
     connection.execute("SET SESSION character_set_results = NULL")
@@ -88,25 +97,30 @@ def make_frames(target: Connection, objects: Iterable[Object]) -> None:
             _make(target, one)
 
 
-def make_programs(target: Connection, objects: Iterable[Object]) -> None:
-    """Make what acts on data or reads them, once they are there; views in whatever order their own tables allow."""
-    waiting = sorted((one for one in objects if one.kind in _PROGRAMS), key=lambda one: _PROGRAMS.index(one.kind))
-    while waiting:
-        left: list[Object] = []
+def programs(target: Connection, objects: Iterable[Object]) -> list[Step]:
+    """The steps that make what acts on data or reads them: routines first."""
+    found = sorted((one for one in objects if one.kind in _PROGRAMS), key=lambda one: _PROGRAMS.index(one.kind))
+    return [Step(one.label, partial(_make, target, one)) for one in found]
+
+
+def take(steps: Sequence[Step]) -> None:
+    """Take steps in whatever order they allow: views want tables and their definers' privileges, grants want views."""
+    while steps:
+        left: list[Step] = []
         problem: MysqlError | None = None
-        for one in waiting:
+        for step in steps:
             try:
-                _make(target, one)
+                step.take()
             except MysqlError as refused:
-                if one.kind != "view" or refused.code not in _NOT_YET:
-                    raise StoreError(f"{one.label} cannot be made: {refused}") from refused
-                left, problem = [*left, one], refused
-        if len(left) == len(waiting):
+                if refused.code not in _NOT_YET:
+                    raise StoreError(f"{step.label} cannot be made: {refused}") from refused
+                left, problem = [*left, step], refused
+        if len(left) == len(steps):
             raise StoreError(
-                f"{left[0].label} cannot be made, because what it reads is not there ({problem}): mend or drop it on "
+                f"{left[0].label} cannot be made, because what it needs is not there ({problem}): mend or drop it on "
                 "the source"
             )
-        waiting = left
+        steps = left
 
 
 def drop_all(target: Connection, keep: Sequence[str]) -> None:

@@ -28,7 +28,10 @@ def _find_collection() -> None:
 
 _find_collection()
 
+from ansible_collections.tutorops.scale.plugins.module_utils.mysql_client import Connection  # noqa: E402
+from ansible_collections.tutorops.scale.plugins.module_utils.stores.mysql import MysqlStore  # noqa: E402
 from platform_data import fill  # noqa: E402
+from relay import RelayDoor  # noqa: E402
 from servers import IMAGE, Site  # noqa: E402
 
 
@@ -42,18 +45,53 @@ def image() -> None:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def way() -> str:
+    """How a site of a test module is copied."""
+    return "auto"
+
+
+@pytest.fixture(scope="module")
+def rows() -> int:
+    """How much there is to copy: the rows of the largest table."""
+    return 4096
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, way: str, rows: int) -> Iterator[Site]:
     """A filled source and three empty members."""
-    made = Site(tmp_path_factory.mktemp("site"))
+    made = Site(tmp_path_factory.mktemp("site"), way=way)
     for folder in (made.folder, *made.folder.parents):
         if folder.owner() == Path.home().owner() and "pytest" in folder.name:
             folder.chmod(0o755)
     try:
         made.start()
         with made.root("source") as connection:
-            fill(connection)
+            fill(connection, rows)
         yield made
     finally:
         # For a look at what failed; the next run begins by removing them.
         if not os.environ.get("TUTOROPS_ENGINE_KEEP"):
             made.remove()
+
+
+@pytest.fixture(scope="module")
+def store(site: Site) -> MysqlStore:
+    door = RelayDoor()
+    made = MysqlStore.from_settings(site.settings(), door)
+    door.local, door.cluster = made.local, made.cluster
+    return made
+
+
+@pytest.fixture(scope="module")
+def door(store: MysqlStore) -> RelayDoor:
+    assert isinstance(store.door, RelayDoor)
+    return store.door
+
+
+@pytest.fixture(autouse=True)
+def fresh_entries(request: pytest.FixtureRequest) -> None:
+    """Writers number their entries from one: begin each test with none."""
+    if "door" in request.fixturenames:
+        door = request.getfixturevalue("door")
+        with Connection(host="127.0.0.1", port=door.port, user="openedx", password="app") as connection:
+            connection.execute("DELETE FROM openedx.entries")

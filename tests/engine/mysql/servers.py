@@ -96,6 +96,7 @@ class Site:
 
     folder: Path
     group: str = field(default_factory=lambda: str(uuid.uuid4()))
+    way: str = "auto"
 
     @property
     def source_address(self) -> str:
@@ -129,6 +130,7 @@ class Site:
                 "source_certificate": str(self.folder / "source.crt"),
                 "source_key": str(self.folder / "source.key"),
             },
+            "copy": self.way,
             "state_directory": str(self.folder / "state"),
             "limits": {"gtid_watch_seconds": 1.0, **limits},
         }

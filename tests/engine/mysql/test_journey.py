@@ -5,60 +5,16 @@
 
 from __future__ import annotations
 
-import json
 import time
-from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.tutorops.scale.plugins.module_utils import cutover
-from ansible_collections.tutorops.scale.plugins.module_utils.cutover import Limits
-from ansible_collections.tutorops.scale.plugins.module_utils.mysql_client import Connection
 from ansible_collections.tutorops.scale.plugins.module_utils.stores.base import CLUSTER, LOCAL, StoreError
 from ansible_collections.tutorops.scale.plugins.module_utils.stores.mysql import MysqlStore
+from journey import Told, compared, writes_survive
 from relay import RelayDoor
 from servers import Site, await_true, docker
 from writer import Writer
-
-LIMITS = Limits(hold_seconds=8.0, idle_seconds=2.0)
-
-
-class Told:
-    """Keeps what a stage told."""
-
-    def __init__(self) -> None:
-        self.lines: list[tuple[str, dict[str, Any]]] = []
-
-    def __call__(self, phase: str, figures: dict[str, Any]) -> None:
-        if not self.lines or self.lines[-1][0] != phase:
-            print(f"{time.strftime('%X')} {phase}")
-        self.lines.append((phase, figures))
-
-    def of(self, phase: str) -> list[dict[str, Any]]:
-        return [figures for one, figures in self.lines if one == phase]
-
-
-@pytest.fixture(scope="module")
-def store(site: Site) -> MysqlStore:
-    door = RelayDoor()
-    made = MysqlStore.from_settings(site.settings(), door)
-    door.local, door.cluster = made.local, made.cluster
-    return made
-
-
-@pytest.fixture(scope="module")
-def door(store: MysqlStore) -> RelayDoor:
-    assert isinstance(store.door, RelayDoor)
-    return store.door
-
-
-def compared(store: MysqlStore, told: Told | None = None) -> Any:
-    """Compare, and keep the outcome as the runner does."""
-    outcome = store.compare(told or Told())
-    path = Path(store.settings.state) / "compare.json"
-    path.write_text(json.dumps({**outcome.as_dict(), "at": datetime.now(timezone.utc).isoformat()}))
-    return outcome
 
 
 def test_a_copy_that_is_cut_down_fails_and_leaves_the_platform_alone(
@@ -89,7 +45,7 @@ def test_it_follows_under_writes(site: Site, store: MysqlStore, door: RelayDoor)
         begun = time.monotonic()
         done = store.follow(told)
         print(f"\nfollow: {time.monotonic() - begun:.1f} s, {done}, longest write {writer.longest:.3f} s")
-    assert done["changed"] and done["way"] == "clone" and done["bytes"] > 1_000_000
+    assert done["changed"] and done["way"] == "physical" and done["bytes"] > 1_000_000
     assert done["members"] == ["one", "two", "three"]
     assert writer.failed == []
     copies = told.of("copy")
@@ -166,40 +122,6 @@ def test_a_client_that_goes_around_the_edge_is_named(site: Site, store: MysqlSto
     while any(one.address == site.member("three").address for one in store.local.sessions()):
         assert time.monotonic() < ends + 10
         time.sleep(0.1)
-
-
-def flip(store: MysqlStore, taking: str) -> cutover.Flip:
-    ends = {LOCAL: store.local, CLUSTER: store.cluster}
-    ends_of = (ends[cutover.other(taking)], ends[taking])
-    store.ready()
-    done = cutover.flip(*ends_of, store.door, LIMITS)
-    print(f"\nflip to {taking}: held {done.hold_seconds * 1000:.0f} ms, {done.steps}, {done.problem}")
-    return done
-
-
-def writes_survive(site: Site, store: MysqlStore, door: RelayDoor, taking: str) -> None:
-    with Writer(door.port) as writer:
-        time.sleep(1)
-        done = flip(store, taking)
-        time.sleep(1)
-    print(f"longest write {writer.longest:.3f} s, {len(writer.acknowledged)} acknowledged, {len(writer.failed)} failed")
-    assert done.serving == taking and done.problem == ""
-    assert writer.failed == []
-    end = {LOCAL: store.local, CLUSTER: store.cluster}[taking]
-    other = {LOCAL: store.cluster, CLUSTER: store.local}[taking]
-    assert writer.audit(end.dial(10)) == ([], [])
-    assert other.closed() and not end.closed()
-    other.reach(end.position(), 10)
-    assert writer.audit(other.dial(10)) == ([], [])
-
-
-@pytest.fixture(autouse=True)
-def fresh_entries(request: pytest.FixtureRequest) -> None:
-    """Writers number their entries from one: begin each test with none."""
-    if "door" in request.fixturenames:
-        door = request.getfixturevalue("door")
-        with Connection(host="127.0.0.1", port=door.port, user="openedx", password="app") as connection:
-            connection.execute("DELETE FROM openedx.entries")
 
 
 def test_it_flips_to_the_cluster(site: Site, store: MysqlStore, door: RelayDoor) -> None:

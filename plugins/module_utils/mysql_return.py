@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from . import mysql_series as series
 from .mysql_link import Link
 from .mysql_member import SYSTEM_SCHEMAS
+from .stores.base import StoreError
 
 _SHOWN = 5
 #: Types of columns, by the first release that has them.
@@ -35,6 +36,8 @@ _PLUGINS = (
     "SELECT plugin_name AS n FROM information_schema.plugins WHERE plugin_type = 'AUTHENTICATION'"
     " AND plugin_status = 'ACTIVE'"
 )
+#: Plugins of the accounts that the members have from the collection; they never reach the old server.
+_OURS = frozenset({"auth_socket"})
 
 
 @dataclass(frozen=True)
@@ -67,11 +70,21 @@ def look(local: Link, cluster: Link) -> Return:
     return Return(older, newer, tuple(_unknown(local, cluster, older)))
 
 
+def refuse(local: Link, cluster: Link) -> bool:
+    """Refuse a way back that something stands in; says whether it wants a comparison first."""
+    found = look(local, cluster)
+    if found.obstacles:
+        raise StoreError(
+            f"the cluster of store mysql uses what MySQL {series.shown(found.older)} on the local end does not know"
+            f" ({'; '.join(found.obstacles)}): take that back, then compare both ends and roll back"
+        )
+    return found.limited
+
+
 def _unknown(local: Link, cluster: Link, older: series.Release) -> list[str]:
     collations = _names(cluster, _COLLATIONS) - _names(
         local, "SELECT collation_name AS n FROM information_schema.collations"
     )
-    # Roles and locked accounts name a plugin, too; it is the server's default, which both have.
     plugins = _names(cluster, "SELECT DISTINCT plugin AS n FROM mysql.user WHERE user NOT LIKE 'mysql.%'")
     plugins -= _names(local, _PLUGINS) | _OURS
     types = _names(
@@ -87,10 +100,6 @@ def _unknown(local: Link, cluster: Link, older: series.Release) -> list[str]:
     if older < _TAGS and _TAG.search(str(cluster.value("SELECT @@global.gtid_executed"))):
         found.append("tags in GTIDs")
     return found
-
-
-#: Plugins of the accounts that the members have from the collection; they never reach the old server.
-_OURS = frozenset({"auth_socket"})
 
 
 def _names(server: Link, sql: str) -> set[str]:

@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from .. import mysql_channel as channels
+from .. import mysql_checks as checks
 from .. import mysql_gtid as gtid
 from .. import mysql_return as way_back
 from ..docker import Docker
@@ -22,13 +23,12 @@ from ..mysql_facts import Reader, read_source
 from ..mysql_follow import Follow
 from ..mysql_local import LocalEnd
 from ..mysql_plan import PlanFacts, judge
-from ..mysql_sessions import NAMELESS, own_address
+from ..mysql_sessions import own_address
 from ..mysql_settings import MysqlSettings, accounts
 from ..mysql_source import MysqlSource
-from ..paths import read_json, remove_file, write_file
-from .base import CLUSTER, Comparison, Door, Finding, Progress, StoreError, Unreachable
+from ..paths import remove_file, write_file
+from .base import CLUSTER, LOCAL, Comparison, Door, Finding, Progress, StoreError, Unreachable
 
-_LEAST_MEMBERS = 3
 _PROBE_SECONDS = 2.0
 
 
@@ -133,20 +133,22 @@ class MysqlStore:
 
     def ready(self) -> None:
         """Refuse a flip that would not go well now. Also opens the connections that the flip will use."""
+        settings = self.settings
         if self.door.pointer() == CLUSTER:
             if self._committed.exists():
                 raise StoreError(
                     "store mysql is committed: its old container no longer follows, so there is no way back"
                 )
-            self._refuse_not_closed(self.local.closed(), "local")
-            self._refuse_lag(self._lag(forward=False), channels.look(self.local.server, ROLLBACK), "local")
-            self._refuse_return()
+            checks.refuse_open(self.local)
+            checks.refuse_lag(self._lag(forward=False), channels.look(self.local.server, ROLLBACK), LOCAL, settings)
+            if way_back.refuse(self.local.server, self.cluster.server):
+                checks.refuse_uncompared(settings, serving=CLUSTER)
             return
-        self._refuse_incomplete()
-        self._refuse_not_closed(self.cluster.closed(), "cluster")
-        self._refuse_lag(self._lag(forward=True), channels.look(self.cluster.server, MIGRATE), "cluster")
-        self._refuse_uncompared()
-        self._refuse_bypass()
+        checks.refuse_incomplete(self.cluster.states())
+        checks.refuse_open(self.cluster)
+        checks.refuse_lag(self._lag(forward=True), channels.look(self.cluster.server, MIGRATE), CLUSTER, settings)
+        checks.refuse_uncompared(settings)
+        checks.refuse_bypass(self.local, settings)
 
     def commit(self) -> None:
         """End the way back: the container no longer follows and stays closed."""
@@ -241,38 +243,6 @@ class MysqlStore:
         )
         return {"transactions": missing, "seconds": round(float(seconds or 0.0), 3)}
 
-    def _refuse_not_closed(self, closed: bool, end: str) -> None:
-        if not closed:
-            raise StoreError(
-                f"the {end} end of store mysql takes writes although it does not serve: find out who opened it, and "
-                "compare "
-                "both ends before anything else"
-            )
-
-    def _refuse_incomplete(self) -> None:
-        states = self.cluster.states()
-        bad = [f"{one.name} ({one.state or one.error})" for one in states if one.state != "ONLINE"]
-        if bad:
-            raise StoreError(
-                f"members of the cluster are not ONLINE: {', '.join(bad)}; bring them back, then try again"
-            )
-        if len(states) < _LEAST_MEMBERS:
-            raise StoreError(
-                f"the cluster has {len(states)} member(s), a failure of one needs {_LEAST_MEMBERS}: add members"
-            )
-
-    def _refuse_lag(self, lag: Mapping[str, Any], state: ChannelState | None, end: str) -> None:
-        if state is None or not state.runs:
-            raise StoreError(
-                f"the {end} end of store mysql does not follow: {channels.trouble(state)}; run the same playbook again"
-            )
-        if lag["seconds"] > self.settings.limits.lag_seconds:
-            raise StoreError(
-                f"the {end} end of store mysql is {lag['transactions']} transaction(s), {lag['seconds']:.1f} s, "
-                "behind: wait "
-                "until it has caught up"
-            )
-
     def _return(self, trouble: list[str]) -> dict[str, Any]:
         """What limits the way back, where it leads into another series."""
         try:
@@ -284,43 +254,6 @@ class MysqlStore:
             return {}
         trouble += [f"the way back is blocked by {one}" for one in found.obstacles]
         return {"way_back_limit": found.told()}
-
-    def _refuse_return(self) -> None:
-        """Into an older series nothing flips unproven."""
-        found = way_back.look(self.local.server, self.cluster.server)
-        if found.obstacles:
-            raise StoreError(
-                f"the cluster of store mysql uses what MySQL {'.'.join(map(str, found.older))} on the local end does "
-                f"not know ({'; '.join(found.obstacles)}): take that back, then compare both ends and roll back"
-            )
-        if found.limited:
-            self._refuse_uncompared(serving=CLUSTER)
-
-    def _refuse_uncompared(self, serving: str = "") -> None:
-        last = read_json(self.settings.state / "compare.json")
-        if last is None or not last.get("equal") or (serving and last.get("serving") != serving):
-            since = " since the cluster serves" if serving else ""
-            raise StoreError(f"the ends of store mysql have not been found equal{since}: run the stage compare first")
-        age = (datetime.now(timezone.utc) - datetime.fromisoformat(last["at"])).total_seconds()
-        if age > self.settings.limits.comparison_seconds:
-            raise StoreError(
-                f"the last comparison of store mysql is {age / 3600:.0f} h old: run the stage compare again"
-            )
-
-    def _refuse_bypass(self) -> None:
-        edge = own_address(self.local.server)
-        around = sorted(
-            {
-                f"{one.account} from {one.address}"
-                for one in self.local.sessions()
-                if one.address != edge and one.account != NAMELESS
-            }
-        )
-        if around:
-            raise StoreError(
-                f"clients reach the MySQL container without the edge: {'; '.join(around)}; point them at "
-                f"{self.settings.edge_address}, because they would be left behind"
-            )
 
 
 _NEXT = {

@@ -16,13 +16,15 @@ _STATEMENTS = (
     " l VARCHAR(60), u VARCHAR(60) CHARACTER SET utf16, g VARCHAR(60) CHARACTER SET gbk, raw VARBINARY(300),"
     " fixed BINARY(4), b64 BIT(64), t TIME(6),"
     " d DATE, dt DATETIME, ts TIMESTAMP(6) NULL, y YEAR, place POINT SRID 4326,"
-    " text TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, hidden INT INVISIBLE DEFAULT 7, made VARCHAR(80) AS (CONCAT(l, '!')) STORED,"
+    " text TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, hidden INT INVISIBLE DEFAULT 7,"
+    " made VARCHAR(80) AS (CONCAT(l, '!')) STORED,"
     " shown VARCHAR(80) AS (CONCAT(l, '?')) VIRTUAL, KEY (made), KEY (text(20))) AUTO_INCREMENT = 77",
     "INSERT INTO `t``ab le` (`i``d`, `select`, small, big, exact, e, s, j, l, u, g, raw, fixed, b64, t, d, dt, ts, y,"
     " place, text, hidden) VALUES (0, 1e0/3, -1, 18446744073709551615, 12345678901234567890.123456789, 0, 7,"
     ' \'{"a": [1.5, null, "q\\\\"\u00e4"], "\U0001f393": 12345678901234567890}\', _latin1 0xE93C27,'
     " _utf16 0xD83DDE00005C0027, _gbk 0xB65C27, 0x00270A5C1AE39F5C, 0x0000, 0xFFFFFFFFFFFFFFFF,"
-    " '-838:59:59.000000', '0000-00-00', '2026-02-31 00:00:00', '2038-01-19 03:14:07.999999', 0, ST_SRID(POINT(1, 2), 4326), 'a\\\\''\\\"\\n\\0', NULL),"
+    " '-838:59:59.000000', '0000-00-00', '2026-02-31 00:00:00',"
+    " '2038-01-19 03:14:07.999999', 0, ST_SRID(POINT(1, 2), 4326), 'a\\\\''\\\"\\n\\0', NULL),"
     " (4294967295, -1.17549e-38, NULL, 0, -0.000000000000000000000000000001, 'b', '', 'null', '', '', '', '', '', 0,"
     " NULL, '9999-12-31', NULL, NULL, 2155, NULL, '', 0)",
     # Long after its first column, and more than one statement.

@@ -7,7 +7,7 @@ PLANS = [
         "offload_store": "mysql",
         "invocation": {"module_args": {}},
         "blocked": True,
-        "estimate": {"way": "clone"},
+        "estimate": {"way": "physical"},
         "findings": [
             {"id": "mysql.series", "severity": "info", "subject": "", "message": "both ends are 8.4", "cure": ""},
             {
@@ -40,5 +40,5 @@ def test_only_what_blocks() -> None:
 
 def test_the_document_holds_nothing_of_ansible() -> None:
     assert plan_document(PLANS) == {
-        "stores": {"mysql": {"blocked": True, "estimate": {"way": "clone"}, "findings": PLANS[0]["findings"]}}
+        "stores": {"mysql": {"blocked": True, "estimate": {"way": "physical"}, "findings": PLANS[0]["findings"]}}
     }

@@ -8,13 +8,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.tutorops.scale.plugins.module_utils.mysql_facts import SourceFacts
-from ansible_collections.tutorops.scale.plugins.module_utils.mysql_plan import (
-    PlanFacts,
-    copies,
-    estimate,
-    judge,
-    release,
-)
+from ansible_collections.tutorops.scale.plugins.module_utils.mysql_logical import marker
+from ansible_collections.tutorops.scale.plugins.module_utils.mysql_plan import PlanFacts, estimate, judge
 
 SOURCE = SourceFacts(
     version="8.4.11",
@@ -52,8 +47,11 @@ MEMBER: dict[str, Any] = {
 MEMBERS = [{**MEMBER, "host": host} for host in ("db1", "db2", "db3")]
 
 
+_KNOWN = ("edge_seen_as", "attached", "tutor_changes", "copy", "group_name")
+
+
 def plan(members: list[dict[str, Any]] | None = None, **changes: Any) -> PlanFacts:
-    known = {name: changes.pop(name) for name in ("edge_seen_as", "attached", "tutor_changes") if name in changes}
+    known = {name: changes.pop(name) for name in _KNOWN if name in changes}
     return PlanFacts(replace(SOURCE, **changes), MEMBERS if members is None else members, **known)
 
 
@@ -75,7 +73,8 @@ def test_one_member_more_or_less_changes_its_own_finding_only() -> None:
     [
         ({"version": "5.7.44"}, "mysql.version.source", "blocker"),
         ({"version": "9.7.4"}, "mysql.version.lower_target", "blocker"),
-        ({"version": "8.0.40"}, "mysql.series", "blocker"),
+        ({"version": "8.0.33"}, "mysql.version.source", "blocker"),
+        ({"version": "8.0.40"}, "mysql.copy", "warning"),
         ({"variables": {**SOURCE.variables, "log_bin": "OFF"}}, "mysql.binlog", "blocker"),
         ({"variables": {**SOURCE.variables, "binlog_row_image": "MINIMAL"}}, "mysql.binlog", "blocker"),
         ({"variables": {**SOURCE.variables, "lower_case_table_names": "1"}}, "mysql.lower_case_table_names", "blocker"),
@@ -132,30 +131,74 @@ def test_who_goes_around_the_edge_blocks_once_the_platform_is_attached() -> None
     assert told.blocks and "reports from 172.18.0.9" in told.message and "openedx" not in told.message
 
 
-@pytest.mark.parametrize(
-    ("version", "numbers"),
-    [("8.4.11", (8, 4, 11)), ("8.4.11-1debian13", (8, 4, 11)), ("9.7.4-2", (9, 7, 4)), (None, ()), ("8.0", (8, 0, 0))],
-)
-def test_a_version_is_read_wherever_it_comes_from(version: str | None, numbers: tuple[int, ...]) -> None:
-    assert release(version) == numbers
+def of_series(version: str, *versions: str, **changes: Any) -> PlanFacts:
+    members = [{**member, "version_candidate": one} for member, one in zip(MEMBERS, versions * 3, strict=False)]
+    return plan(members, version=version, **changes)
+
+
+def test_another_series_is_copied_logically_and_the_way_back_is_told() -> None:
+    facts = of_series("8.4.11", "9.7.4-1debian13")
+    told = next(one for one in judge(facts) if one.id == "mysql.copy")
+    assert told.severity == "warning"
+    assert "logical" in told.message and "way back from 9.7 to 8.4" in told.message
+    assert "rollback.yml first compares" in told.message and told.cure
+    assert not any(one.blocks for one in judge(facts))
+    outlook = estimate(facts)
+    assert outlook.way == "logical"
+    assert outlook.follow_seconds > estimate(of_series("8.4.11", "8.4.6")).follow_seconds
+    duration = next(one for one in judge(facts) if one.id == "mysql.duration")
+    assert "6.0 GB to copy (logical)" in duration.message
+
+
+def test_a_logical_copy_within_a_series_is_a_choice() -> None:
+    facts = plan(copy="logical")
+    assert found(facts) == {"mysql.copy": "info", "mysql.duration": "info"}
+    assert estimate(facts).way == "logical"
 
 
 @pytest.mark.parametrize(
-    ("source", "target", "possible"),
+    ("source", "target", "copy", "cure"),
     [
-        ((8, 4, 11), (8, 4, 6), True),
-        ((8, 0, 40), (8, 0, 37), True),
-        ((8, 0, 40), (8, 0, 36), False),
-        ((8, 0, 36), (8, 0, 36), True),
-        ((8, 0, 40), (8, 4, 0), False),
-        ((9, 1, 0), (9, 1, 0), True),
-        ((9, 1, 0), (9, 2, 0), False),
+        ("8.0.40", "9.7.4", "auto", "or the next long-term one"),
+        ("8.4.11", "9.6.0", "auto", "or the next long-term one"),
+        ("8.4.11", "9.7.4", "physical", "or offload_mysql_copy to auto"),
     ],
 )
-def test_only_releases_of_one_series_are_copied(
-    source: tuple[int, ...], target: tuple[int, ...], possible: bool
-) -> None:
-    assert copies(source, target) is possible
+def test_what_leads_nowhere_blocks_on_each_member(source: str, target: str, copy: str, cure: str) -> None:
+    told = judge(of_series(source, target, copy=copy))
+    blocking = [one for one in told if one.blocks]
+    assert {one.id for one in blocking} == {"mysql.series"} and len(blocking) == 3
+    assert blocking[0].cure.endswith(cure)
+    assert "mysql.copy" not in {one.id for one in told}
+
+
+def test_one_member_of_a_lower_series_blocks() -> None:
+    told = [one for one in judge(of_series("8.4.11", "8.4.6", "8.0.40", "8.4.6")) if one.blocks]
+    assert [(one.id, one.subject) for one in told] == [("mysql.version.lower_target", "db2")]
+
+
+def test_what_only_a_physical_copy_needs_does_not_block_a_logical_one() -> None:
+    odd = {"added_plugins": ["audit_log"], "variables": {**SOURCE.variables, "innodb_page_size": "4096"}}
+    blocking = [one for one in judge(plan(**odd)) if one.blocks]
+    assert [one.id for one in blocking] == ["mysql.innodb_page_size", "mysql.plugins"]
+    assert blocking[0].cure == "set offload_mysql_copy to logical"
+    assert found(plan(**odd, copy="logical"))["mysql.plugins"] == "warning"
+    assert not any(one.blocks for one in judge(plan(**odd, copy="logical")))
+
+
+def test_a_plugin_that_the_members_series_has_no_more_blocks() -> None:
+    accounts = {"notes@%": "mysql_native_password"}
+    told = next(one for one in judge(of_series("8.4.11", "9.7.4", accounts=accounts)) if one.id == "mysql.auth_plugin")
+    assert told.blocks and "update-mysql-authentication-plugin" in told.cure
+
+
+def test_half_a_copy_of_ours_is_no_other_data() -> None:
+    group = "7a3c1f2e-0000-4000-8000-000000000001"
+    held = {**MEMBERS[0], "user_schemas": ["openedx", marker(group)]}
+    facts = plan([held, *MEMBERS[1:]], group_name=group)
+    assert found(facts)["mysql.half_copy"] == "info" and "mysql.target_data" not in found(facts)
+    other = plan([held, *MEMBERS[1:]], group_name="7a3c1f2e-0000-4000-8000-000000000002")
+    assert found(other)["mysql.target_data"] == "blocker"
 
 
 def test_a_larger_store_takes_longer_and_stalls_no_longer() -> None:

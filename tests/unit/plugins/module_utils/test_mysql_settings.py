@@ -34,6 +34,13 @@ def test_settings_have_defaults_and_ignore_the_limits_of_a_flip() -> None:
     assert settings.limits.comparison_seconds == 86400.0
 
 
+def test_the_way_of_copying_is_one_of_three() -> None:
+    assert MysqlSettings.from_dict(SETTINGS).copy == "auto"
+    assert MysqlSettings.from_dict({**SETTINGS, "copy": "logical"}).copy == "logical"
+    with pytest.raises(StoreError, match="offload_mysql_copy is dump, which is none of auto, physical, logical"):
+        MysqlSettings.from_dict({**SETTINGS, "copy": "dump"})
+
+
 def test_settings_keep_their_secrets() -> None:
     assert "secret" not in repr(MysqlSettings.from_dict(SETTINGS))
 

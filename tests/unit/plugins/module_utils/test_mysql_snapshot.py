@@ -3,10 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from ansible_collections.tutorops.scale.plugins.module_utils.mysql_snapshot import TRIES, snapshots
+from ansible_collections.tutorops.scale.plugins.module_utils.mysql_snapshot import TRIES, freeze, let_go, snapshots
 from ansible_collections.tutorops.scale.plugins.module_utils.stores.base import StoreError
 
 UUID = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
@@ -15,8 +16,17 @@ UUID = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
 class World:
     """Two servers that count transactions. Each snapshot on the first one is followed by a commit, some times."""
 
-    def __init__(self, source: int, applied: int, commits: int = 0, stray: bool = False, stuck: bool = False) -> None:
+    def __init__(
+        self,
+        source: int,
+        applied: int,
+        commits: int = 0,
+        stray: bool = False,
+        stuck: bool = False,
+        owned: Sequence[str] = (),
+    ) -> None:
         self.source, self.applied, self.commits = source, applied, commits
+        self.owned = list(owned)
         self.stray, self.stuck = stray, stuck
         self.applier = True
         self.until: int | None = None
@@ -72,6 +82,8 @@ class Server:
 
     def value(self, sql: str, args: Any = ()) -> Any:
         world = self.world
+        if sql.startswith("SELECT @@global.gtid_owned"):
+            return world.owned.pop(0) if world.owned else ""
         if sql.startswith("SELECT @@global.gtid_executed"):
             return f"{UUID}:1-{world.source}"
         wanted = int(str(args[0]).rpartition("-")[2])
@@ -122,3 +134,42 @@ def test_the_applier_goes_on_whatever_happens(trouble: str) -> None:
     ):
         pass
     assert world.applier
+
+
+def test_a_transaction_on_its_way_is_no_rest() -> None:
+    """It may be visible already, and is not executed yet."""
+    world = World(source=10, applied=10, owned=[f"{UUID}:11", "", f"{UUID}:11", "", ""])
+    with taken(world) as both:
+        assert (both.exact, both.tries) == (True, 3)
+
+
+def test_a_copy_waits_until_the_source_rests() -> None:
+    world = World(source=10, applied=10, commits=30)
+    servers = [Server(world, False), Server(world, False)]
+    waited: list[float] = []
+    position = freeze(servers, 60.0, clock=lambda: float(len(waited)), wait=waited.append)
+    assert position == f"{UUID}:1-40"
+    assert world.seen[-2:] == [40, 40]
+    assert len(waited) == 15
+
+
+def test_a_copy_of_a_source_that_never_rests_is_refused() -> None:
+    world = World(source=10, applied=10, commits=10**6)
+    ticks = iter(range(10**6))
+    with pytest.raises(StoreError, match="writes never paused for a moment in 60 s.*less busy"):
+        freeze([Server(world, False)], 60.0, clock=lambda: float(next(ticks)), wait=lambda seconds: None)
+
+
+def test_what_was_read_is_let_go_without_ending_the_snapshot() -> None:
+    said: list[str] = []
+
+    class Noting(Server):
+        def execute(self, sql: str, args: Any = ()) -> int:
+            said.append(sql)
+            return super().execute(sql, args)
+
+    server = Noting(World(source=1, applied=1), False)
+    freeze([server], 1.0)
+    let_go(server)
+    assert said[-3].startswith("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+    assert said[-2].removeprefix("SAVEPOINT ") == said[-1].removeprefix("ROLLBACK TO SAVEPOINT ")

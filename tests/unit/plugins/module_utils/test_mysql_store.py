@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.tutorops.scale.plugins.module_utils import mysql_channel
+from ansible_collections.tutorops.scale.plugins.module_utils import mysql_channel, mysql_checks
 from ansible_collections.tutorops.scale.plugins.module_utils.mysql_channel import ChannelState
 from ansible_collections.tutorops.scale.plugins.module_utils.mysql_client import MysqlError
 from ansible_collections.tutorops.scale.plugins.module_utils.mysql_member import MemberState
@@ -35,7 +35,9 @@ class End:
     def __init__(self, name: str, closed: bool) -> None:
         self.name = name
         self.is_closed = closed
-        self.server = SimpleNamespace(value=self.value)
+        self.server = SimpleNamespace(value=self.value, query=self.query)
+        self.version = "8.4.11"
+        self.names: dict[str, list[str]] = {}
         self.clients = [Session("openedx", EDGE, 0.0, False)]
         self.members = [MemberState(one, reachable=True, state="ONLINE") for one in ("db1", "db2", "db3")]
         self.missing, self.behind = "", 0.0
@@ -44,7 +46,13 @@ class End:
     def value(self, sql: str, args: Any = ()) -> Any:
         if "GTID_SUBTRACT" in sql:
             return self.missing
+        if "@@version" in sql:
+            return self.version
         return self.behind if "TIMESTAMPDIFF" in sql else ""
+
+    def query(self, sql: str, args: Any = ()) -> list[dict[str, Any]]:
+        word = next(word for word in ("collation", "plugin", "data_type") if word in sql)
+        return [{"n": name} for name in self.names.get(word, [])]
 
     def closed(self) -> bool:
         return self.is_closed
@@ -73,12 +81,13 @@ class World:
         self.local, self.cluster = End(LOCAL, False), End(CLUSTER, True)
         self.store.local, self.store.cluster = self.local, self.cluster
         monkeypatch.setattr(mysql_channel, "look", lambda server, name: self.channel)
-        monkeypatch.setattr(mysql, "own_address", lambda server: EDGE)
+        monkeypatch.setattr(mysql_checks, "own_address", lambda server: EDGE)
         self.compared()
 
-    def compared(self, equal: bool = True, hours: float = 1.0) -> None:
+    def compared(self, equal: bool = True, hours: float = 1.0, serving: str = LOCAL) -> None:
         at = datetime.now(timezone.utc) - timedelta(hours=hours)
-        (self.folder / "compare.json").write_text(json.dumps({"equal": equal, "at": at.isoformat()}))
+        found = {"equal": equal, "at": at.isoformat(), "serving": serving}
+        (self.folder / "compare.json").write_text(json.dumps(found))
 
     def cut_over(self) -> None:
         self.pointer = CLUSTER
@@ -123,6 +132,42 @@ def test_an_old_or_bad_comparison_does_not_count(world: World, equal: bool, hour
     world.compared(equal, hours)
     with pytest.raises(StoreError, match=words):
         world.store.ready()
+
+
+def test_a_way_back_into_another_series_wants_a_comparison_since_the_cutover(world: World) -> None:
+    world.cluster.version = "9.7.4"
+    world.store.ready()
+    world.cut_over()
+    with pytest.raises(StoreError, match="not been found equal since the cluster serves: run the stage compare first"):
+        world.store.ready()
+    world.compared(serving=CLUSTER)
+    world.store.ready()
+    world.compared(serving=CLUSTER, equal=False)
+    with pytest.raises(StoreError, match="not been found equal"):
+        world.store.ready()
+
+
+def test_what_the_old_server_does_not_know_blocks_the_way_back_and_is_told(world: World) -> None:
+    world.cluster.version = "9.7.4"
+    world.cut_over()
+    world.compared(serving=CLUSTER)
+    status = world.store.status()
+    assert status["way_back"] is True and status["trouble"] == []
+    assert status["way_back_limit"].startswith("from MySQL 9.7 back to 8.4, for a rollback only")
+    world.cluster.names = {"data_type": ["int", "vector"], "collation": ["utf8mb4_new_ci", "utf8mb4_bin"]}
+    world.local.names = {"collation": ["utf8mb4_bin"]}
+    assert world.store.status()["trouble"] == [
+        "the way back is blocked by collations utf8mb4_new_ci",
+        "the way back is blocked by types vector",
+    ]
+    with pytest.raises(StoreError, match=r"uses what MySQL 8.4 .* does not know .collations utf8mb4_new_ci; types vec"):
+        world.store.ready()
+
+
+def test_within_a_series_nothing_limits_the_way_back(world: World) -> None:
+    world.cut_over()
+    world.cluster.names = {"data_type": ["vector"]}
+    assert "way_back_limit" not in world.store.status()
 
 
 def test_a_commit_ends_the_way_back(world: World) -> None:

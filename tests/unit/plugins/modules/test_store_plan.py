@@ -67,7 +67,13 @@ def test_it_tells_what_would_happen(run_module: Run, options: dict[str, Any]) ->
     assert answer["changed"] is False and answer["blocked"] is False
     assert [one["id"] for one in answer["findings"]] == ["mysql.tutor_keys", "mysql.duration"]
     assert answer["estimate"]["bytes"] == 1_000_000_000
-    assert answer["estimate"]["way"] == "clone"
+    assert answer["estimate"]["way"] == "physical"
+
+
+def test_the_way_of_copying_is_the_operators_choice(run_module: Run, options: dict[str, Any]) -> None:
+    answer = run_module("store_plan", **{**options, "settings": {**options["settings"], "copy": "logical"}})
+    assert answer["estimate"]["way"] == "logical"
+    assert "mysql.copy" in [one["id"] for one in answer["findings"]]
 
 
 def test_secrets_stay_hidden_and_other_words_do_not(run_module: Run, options: dict[str, Any]) -> None:

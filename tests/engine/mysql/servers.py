@@ -22,6 +22,8 @@ from ansible_collections.tutorops.scale.plugins.module_utils.mysql_settings impo
 from ansible_collections.tutorops.scale.plugins.module_utils.stores.base import StoreError
 
 IMAGE = os.environ.get("TUTOROPS_LAB_IMAGE_PREFIX", "tutorops-lab") + "/mysql"
+#: Of another series, it lets the journey lead into the series of the members.
+SOURCE_IMAGE = os.environ.get("TUTOROPS_ENGINE_SOURCE_IMAGE", IMAGE)
 PREFIX = os.environ.get("TUTOROPS_ENGINE_PREFIX", "tutorops-engine")
 SUBNET = os.environ.get("TUTOROPS_ENGINE_SUBNET", "172.29.40")
 ROOT_PASSWORD = "root'pa\"ss\\word%s"
@@ -211,7 +213,7 @@ class Site:
             f"--ip={address}",
             f"--env=MYSQL_ROOT_PASSWORD={ROOT_PASSWORD}",
             *options,
-            IMAGE,
+            SOURCE_IMAGE if name == "source" else IMAGE,
             *(command or ["mysqld"]),
         )
 

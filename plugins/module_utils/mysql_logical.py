@@ -27,13 +27,13 @@ from .mysql_client import Connection, MysqlError
 from .mysql_digest import Chunk, Scan, quoted, tables
 from .mysql_member import SYSTEM_SCHEMAS, Member
 from .mysql_objects import Object
-from .mysql_rows import PACKET, Carrier, columns
+from .mysql_rows import PACKET, ZONES, Carrier, columns
 from .mysql_snapshot import freeze, let_go
 from .mysql_tally import CopyTally
 from .stores.base import Progress, StoreError, Unreachable
 
 #: A single answer may take so long: large statements on a slow disk.
-_ANSWER_SECONDS = 1800.0
+_ANSWER_SECONDS = 600.0
 #: How long the source is waited for to be at rest, and how often its definitions may change while it is.
 _REST_SECONDS = 60.0
 _TRIES = 5
@@ -134,6 +134,8 @@ class LogicalCopy:
         planner, *carriers = sources
         mysql_accounts.refuse_plugins(target, accounts)
         mysql_objects.make_frames(target, objects)
+        for table in ZONES:
+            target.execute(f"DELETE FROM {table.sql}")
         targets = [stack.enter_context(self.target(_ANSWER_SECONDS)) for _ in carriers]
         for connection in targets:
             connection.execute(_TARGET_SESSION)
@@ -185,7 +187,7 @@ class LogicalCopy:
                 free.put(carrier)
 
         def chunks() -> Iterator[Chunk]:
-            for table in known:
+            for table in (*known, *ZONES):
                 yield from Scan(planner).chunks(table, self.chunk_bytes)
 
         with futures.ThreadPoolExecutor(len(pairs)) as pool:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from .mysql_client import Connection
-from .mysql_digest import Chunk, quoted
+from .mysql_digest import Chunk, Table, quoted
 from .mysql_member import SYSTEM_SCHEMAS
 from .mysql_snapshot import let_go
 
@@ -23,11 +23,18 @@ STATEMENT_BYTES = 1_000_000
 PACKET = 1 << 30
 _COLUMNS = (
     "SELECT table_schema AS s, table_name AS t, column_name AS c, data_type AS d FROM information_schema.columns"
-    f" WHERE table_schema NOT IN {SYSTEM_SCHEMAS} AND generation_expression = ''"
+    f" WHERE (table_schema NOT IN {SYSTEM_SCHEMAS} OR table_schema = 'mysql' AND table_name LIKE 'time\\_zone%')"
+    " AND generation_expression = ''"
     " ORDER BY table_schema, table_name, ordinal_position"
 )
 _NUMBERS = frozenset("tinyint smallint mediumint int bigint decimal double float year bit enum set".split())
 _TIMES = frozenset("date datetime timestamp time".split())
+
+#: The server's own tables that a platform reads, by names of time zones: the image of Tutor's MySQL has filled them.
+ZONES = tuple(
+    Table("mysql", f"time_zone{part}", {}, (), 0, 0)
+    for part in ("", "_name", "_leap_second", "_transition", "_transition_type")
+)
 
 Columns = Mapping[str, str]
 Literal = Callable[[bytes], bytes]

@@ -8,6 +8,9 @@ from __future__ import annotations
 from ansible_collections.tutorops.scale.plugins.module_utils.mysql_client import Connection
 
 _STATEMENTS = (
+    "INSERT INTO mysql.time_zone (time_zone_id, use_leap_seconds) VALUES (7, 'N')",
+    "INSERT INTO mysql.time_zone_name VALUES ('Here/There', 7)",
+    "INSERT INTO mysql.time_zone_transition_type VALUES (7, 0, 4500, 0, 'HT')",
     "CREATE DATABASE `odd``names-\u00e4` CHARACTER SET latin1",
     "USE `odd``names-\u00e4`",
     "SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES'",

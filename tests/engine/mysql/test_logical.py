@@ -183,6 +183,13 @@ def test_programs_keep_the_settings_with_which_they_were_made(site: Site, store:
     assert store.cluster.server.query(asked) == source
 
 
+def test_time_zones_have_their_names(store: MysqlStore) -> None:
+    asked = "SELECT CONVERT_TZ('2026-01-01 00:00:00', 'Here/There', '+00:00') AS t"
+    for name in ("one", "two", "three"):
+        member = next(one for one in store.settings.members if one.name == name)
+        assert str(store.cluster.link(member).value(asked)) == "2025-12-31 22:45:00"
+
+
 def test_accounts_log_in_with_what_they_had(site: Site, store: MysqlStore) -> None:
     with Connection(host=store.cluster.primary().address, user="openedx", password="app", timeout=10) as connection:
         assert connection.value("SELECT COUNT(*) FROM openedx.grades")

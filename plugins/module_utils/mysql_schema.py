@@ -63,5 +63,7 @@ def normal(text: str) -> str:
     text = re.sub(r"\sAUTO_INCREMENT=\d+", "", text)
     # An event that came by replication rests until its end serves.
     text = re.sub(r"\s(ENABLE|DISABLE ON (SLAVE|REPLICA))(?=\s|$)", "", text)
+    # A collation names its character set; whether that is said, too, depends on how the column was once written.
+    text = re.sub(r"\sCHARACTER SET (\w+)(?= COLLATE \1_)", "", text)
     text = _ADDED.sub("", text)
     return re.sub(r",\s*\n\)", "\n)", text)

@@ -31,6 +31,15 @@ def test_a_real_key_makes_a_difference() -> None:
     assert normal(WITH_LAST_KEY.replace("my_row_id", "id")) != PLAIN
 
 
+def test_a_character_set_that_the_collation_names_need_not_be_said() -> None:
+    said = PLAIN.replace(
+        "COLLATE utf8mb4_unicode_ci DEFAULT", "CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci DEFAULT"
+    )
+    assert said != PLAIN and normal(said) == PLAIN
+    other = said.replace("utf8mb4_unicode_ci DEFAULT NULL", "utf8mb4_bin DEFAULT NULL")
+    assert normal(other) != PLAIN
+
+
 def test_an_event_that_came_by_replication_is_the_same() -> None:
     text = "CREATE EVENT `tidy` ON SCHEDULE EVERY 1 DAY ON COMPLETION NOT PRESERVE {} DO DELETE FROM t"
     assert normal(text.format("ENABLE")) == normal(text.format("DISABLE ON REPLICA"))

@@ -49,6 +49,11 @@ class Difference:
     content: bool
     """Whether there is something else than what is wanted, or nothing, and not only with another owner or mode."""
 
+    def shown(self) -> dict[str, str]:
+        """What Ansible shows as diff."""
+        path = str(self.wanted.path)
+        return {"before_header": path, "after_header": path, "before": self.before, "after": self.after}
+
 
 @dataclass(frozen=True)
 class Found:

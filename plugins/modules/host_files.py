@@ -157,11 +157,7 @@ def main():
     except OSError as error:
         module.fail_json(msg=f"{error.filename} cannot be read or written: {error.strerror}.")
     paths = [str(one.wanted.path) for one in found]
-    diff = [
-        {"before_header": path, "after_header": path, "before": one.before, "after": one.after}
-        for path, one in zip(paths, found, strict=True)
-    ]
-    module.exit_json(changed=bool(found), paths=paths, diff=diff)
+    module.exit_json(changed=bool(found), paths=paths, diff=[one.shown() for one in found])
 
 
 if __name__ == "__main__":

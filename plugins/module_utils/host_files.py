@@ -138,7 +138,7 @@ def _attributes(status: os.stat_result, wanted: Wanted) -> list[tuple[str, str, 
         ("group", _group_name(status.st_gid), wanted.group),
         ("mode", f"{stat.S_IMODE(status.st_mode):04o}", f"{wanted.mode:04o}"),
     ]
-    return [(name, here, there) for name, here, there in pairs if here != there]
+    return [(name, here, there) for name, here, there in pairs if there and here != there]
 
 
 def _user_name(number: int) -> str:
@@ -156,7 +156,8 @@ def _group_name(number: int) -> str:
 def _own(path: Path, wanted: Wanted) -> None:
     """Give a path its owner, group and mode."""
     try:
-        user, group = pwd.getpwnam(wanted.owner).pw_uid, grp.getgrnam(wanted.group).gr_gid
+        user = pwd.getpwnam(wanted.owner).pw_uid if wanted.owner else -1
+        group = grp.getgrnam(wanted.group).gr_gid if wanted.group else -1
     except KeyError as error:
         raise FilesError(
             f"{wanted.path} is to belong to {wanted.owner}:{wanted.group}, which this host does not have: make them "

@@ -45,11 +45,11 @@ options:
         description: Its mode as an octal number in quotes, by default V('0644') for files, V('0755') for directories.
         type: str
       owner:
-        description: Name of its owner.
+        description: Name of its owner; empty for whoever has it, or runs this.
         type: str
         default: root
       group:
-        description: Name of its group.
+        description: Name of its group; empty for the one that it has, or for that of whoever runs this.
         type: str
         default: root
       replace:

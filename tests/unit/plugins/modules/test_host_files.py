@@ -162,6 +162,16 @@ def test_an_unknown_owner_is_named_and_nothing_written(write: RunModule, tmp_pat
     assert write({"path": str(tmp_path / "file"), "content": "x", "owner": "nobody-like-this"}, check=True)["changed"]
 
 
+def test_nobody_in_particular_may_own_it(run_module: RunModule, tmp_path: Path) -> None:
+    files = [
+        {"path": str(tmp_path / "new"), "state": "directory", "owner": "", "group": ""},
+        {"path": str(tmp_path / "new" / "file"), "content": "x", "owner": "", "group": ""},
+    ]
+    assert run_module("host_files", files=files)["changed"]
+    assert (tmp_path / "new" / "file").stat().st_uid == os.geteuid()
+    assert not run_module("host_files", files=files)["changed"]
+
+
 def test_a_link_is_not_followed_to_a_file_but_to_a_directory(write: RunModule, tmp_path: Path) -> None:
     real = tmp_path / "real"
     real.mkdir(0o755)

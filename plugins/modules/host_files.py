@@ -71,7 +71,6 @@ attributes:
     support: partial
   diff_mode:
     description: Shows each file that differs, but never O(files[].secret_content).
-    support: full
 """
 
 EXAMPLES = r"""

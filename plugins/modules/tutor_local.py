@@ -13,8 +13,6 @@ description:
 version_added: 0.1.0
 author:
   - Tutor Ops contributors (@tutorops)
-extends_documentation_fragment:
-  - tutorops.scale.tutor
 options:
   state:
     description:
@@ -51,6 +49,9 @@ options:
     description: Seconds to wait for O(wait_for) before the task fails.
     type: float
     default: 120.0
+extends_documentation_fragment:
+  - tutorops.scale.tutor
+  - tutorops.scale.attributes
 attributes:
   check_mode:
     description: Compares containers with the rendered definitions.

@@ -37,6 +37,11 @@ options:
         root directory, so that a script can take part in it with C(flock ROOT tutor config save).
     type: float
     default: 60.0
+attributes:
+  platform:
+    description: Hosts on which Tutor runs C(tutor local).
+    platforms: posix
+    support: full
 requirements:
   - Tutor 18 to 22 on the host
   - PyYAML for the host's Python (the package python3-yaml), or for the one that Tutor runs under

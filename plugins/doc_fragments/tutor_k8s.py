@@ -75,6 +75,11 @@ options:
       - File that leads kubectl to the cluster, readable by the owner of the root.
       - Without it, E(KUBECONFIG), else C(~/.kube/config) of the owner, exactly as for C(tutor k8s).
     type: path
+attributes:
+  platform:
+    description: Hosts from which C(tutor k8s) is used.
+    platforms: posix
+    support: full
 requirements:
   - kubectl on the host
 """

@@ -60,9 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     idle = commands.add_parser("edge-idle", help="wait until no flip is under way (before a reload of the edge)")
     idle.add_argument("--seconds", type=float, default=60.0, help="how long (default: %(default)s)")
     idle.set_defaults(command=_idle)
-    commands.add_parser("edge-apply", help="have the edge's services take over changed files").set_defaults(
-        command=_apply
-    )
+    take = commands.add_parser("edge-apply", help="have the edge's services run with what is on the disk")
+    take.add_argument("--check", action="store_true", help="only say what would be done")
+    take.set_defaults(command=_apply)
     check = commands.add_parser("edge-check", help="fail, with the reason, unless every store is served")
     check.add_argument("--seconds", type=float, default=15.0, help="how long it may take (default: %(default)s)")
     check.set_defaults(command=_check)
@@ -114,7 +114,7 @@ def _idle(given: argparse.Namespace, paths: Paths) -> int:
 
 
 def _apply(given: argparse.Namespace, paths: Paths) -> int:
-    for line in EdgeService(paths).apply():
+    for line in EdgeService(paths).apply(check=given.check):
         print(line)
     return 0
 

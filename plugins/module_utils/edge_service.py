@@ -20,6 +20,8 @@ from .stores.base import LOCAL, StoreError
 
 EDGE = "tutorops-edge.service"
 FOLLOWER = "tutorops-follower.service"
+#: Finishes interrupted flips at each boot; at other times nobody starts it but a stage that failed.
+RECOVERY = "tutorops-recover.service"
 #: The installed runtime; a link to the release that is in use.
 RUNTIME = Path("/usr/local/lib/tutorops/tutorops_scale")
 
@@ -55,22 +57,42 @@ class EdgeService:
             # What this process knows of the servers is where the next one begins.
             write_file(self.paths.server_state, self._edge().state(), mode=0o644)
 
-    def apply(self, seconds: float = 30.0) -> list[str]:
-        """Have the services take over what was written since they started; return what was done.
+    def apply(self, seconds: float = 30.0, check: bool = False) -> list[str]:
+        """Have the services run now and after a boot, with what is on the disk; return what was done, or would be.
 
         It compares times instead of being told, so that a run that was interrupted is made up for by the next one.
         """
-        done = []
+        done = self._settle(check)
+        if check and done:
+            return done
         before = self._edge().process()
         if self._edge().started(self.today()) < _written(self.paths.configuration):
-            self._systemctl("reload", EDGE)
-            self._await(lambda: self._edge().process() != before, seconds, f"{EDGE} did not come back after its reload")
+            if not check:
+                self._systemctl("reload", EDGE)
+                late = f"{EDGE} did not come back after its reload"
+                self._await(lambda: self._edge().process() != before, seconds, late)
             done.append(f"reloaded {EDGE}")
         read = [self.paths.edge, self.runtime, *(self.paths.etc / "stores").glob("*.json")]
         if self._unit_started(FOLLOWER) < max(map(_written, read)):
-            self._systemctl("restart", FOLLOWER)
+            if not check:
+                self._systemctl("restart", FOLLOWER)
             done.append(f"restarted {FOLLOWER}")
         return done
+
+    def _settle(self, check: bool) -> list[str]:
+        """Start the services that do not run, and have them start at boot."""
+        names = "Id,ActiveState,UnitFileState,NeedDaemonReload"
+        shown = self._systemctl("show", f"--property={names}", EDGE, FOLLOWER, RECOVERY)
+        blocks = [dict(line.split("=", 1) for line in block.splitlines()) for block in shown.split("\n\n")]
+        units = {block["Id"]: block for block in blocks}
+        if not check and any(unit["NeedDaemonReload"] == "yes" for unit in units.values()):
+            self._systemctl("daemon-reload")
+        steps = [("enable", name) for name, unit in units.items() if unit["UnitFileState"] != "enabled"]
+        # The follower after the edge, in the order that they were asked about.
+        steps += [("start", name) for name in (EDGE, FOLLOWER) if units[name]["ActiveState"] != "active"]
+        for verb, name in steps if not check else ():
+            self._systemctl(verb, name)
+        return [f"{verb.removesuffix('e')}ed {name}" for verb, name in steps]
 
     def check(self, seconds: float) -> None:
         """Raise StoreError with the first thing that is not in order and does not get so in time."""
@@ -97,6 +119,11 @@ class EdgeService:
                     yield f"the {pointer} end of store {name}, which serves, takes no connections: {what}, or is closed"
         except EdgeError as problem:
             yield str(problem)
+        if self.run(["systemctl", "is-active", "--quiet", FOLLOWER], check=False).returncode != 0:
+            yield (
+                f"{FOLLOWER} does not run, so the edge would lose a container that is made anew: see "
+                "`journalctl -u tutorops-follower`"
+            )
 
     def _flips(self, store: str) -> bool:
         marker = FlipMarker.read(self.paths.flip(store))

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from .mysql_client import Connection
 from .mysql_member import SYSTEM_SCHEMAS, Member, MemberServer, MemberState
+from .packages import Run, Versions, missing, run, versions
 from .stores.base import StoreError
 
-Run = Callable[[Sequence[str]], str]
-
+#: What is asked of systemd about a unit.
+_UNIT = ("ActiveState", "ExecMainStartTimestampMonotonic", "NeedDaemonReload", "UnitFileState")
 _ESCAPED = re.compile(r"@([0-9a-f]{4})")
 
 
@@ -31,13 +31,16 @@ class Question:
     port: int = 3306
     health_port: int = 9200
     package: str = "mysql-community-server"
+    packages: tuple[str, ...] = ()
     service: str = "mysql"
+    health_service: str = "tutorops-mysql-health"
     data_dir: str = "/var/lib/mysql"
     socket: str = "/run/mysqld/mysqld.sock"
     users: tuple[str, ...] = ("root",)
     password: str = field(default="", repr=False)
     ca: str = ""
     watched: tuple[str, ...] = ()
+    health_watched: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,11 @@ class HostState:
     distribution: str
     version_candidate: str | None
     version_installed: str | None
+    packages_missing: tuple[str, ...]
     service_active: bool
+    service_settled: bool
     restart_needed: bool
+    health_settled: bool
     data_dir: str
     data_dir_bytes_free: int
     data_dir_bytes_used: int
@@ -70,14 +76,10 @@ class HostState:
         return asdict(self)
 
 
-def run(command: Sequence[str]) -> str:
-    """Run a command that only reads, and give what it prints; nothing where it fails or is missing."""
-    environment = {**os.environ, "LC_ALL": "C"}
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout if done.returncode == 0 else ""
+def _settled(unit: dict[str, str]) -> bool:
+    """Whether a unit runs, starts at boot, and is the one on the disk."""
+    found = unit["ActiveState"], unit["UnitFileState"], unit["NeedDaemonReload"]
+    return found == ("active", "enabled", "no")
 
 
 class Host:
@@ -98,18 +100,21 @@ class Host:
     def read(self) -> HostState:
         """Read everything once."""
         asked = self._asked
-        service = self._service()
+        service, health = self._unit(asked.service), self._unit(asked.health_service)
         schemas = self._schemas()
         login, member = self._member() if service["ActiveState"] == "active" else (None, None)
-        installed, candidate = self._versions()
+        package = versions([asked.package], self._run).get(asked.package, Versions())
         return HostState(
             address=asked.address,
             address_present=self._has_address(),
             distribution=self._distribution(),
-            version_candidate=candidate,
-            version_installed=installed,
+            version_candidate=package.candidate,
+            version_installed=package.installed,
+            packages_missing=missing(asked.packages, self._run),
             service_active=service["ActiveState"] == "active",
-            restart_needed=self._restart_needed(service),
+            service_settled=_settled(service),
+            restart_needed=self._is_older(service, asked.watched),
+            health_settled=_settled(health) and not self._is_older(health, asked.health_watched),
             data_dir=asked.data_dir,
             data_dir_bytes_free=self._bytes_free(),
             data_dir_bytes_used=self._bytes_used(),
@@ -136,24 +141,18 @@ class Host:
         found = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
         return " ".join(found.get(key, "").strip('"') for key in ("ID", "VERSION_ID")).strip()
 
-    def _versions(self) -> tuple[str | None, str | None]:
-        text = self._run(["apt-cache", "policy", self._asked.package])
-        found = dict(re.findall(r"^\s*(Installed|Candidate): (.+)$", text, re.MULTILINE))
-        known = {key: value for key, value in found.items() if value != "(none)"}
-        return known.get("Installed"), known.get("Candidate")
-
-    def _service(self) -> dict[str, str]:
-        names = ("ActiveState", "ExecMainStartTimestampMonotonic")
-        text = self._run(["systemctl", "show", self._asked.service, f"--property={','.join(names)}"])
+    def _unit(self, name: str) -> dict[str, str]:
+        text = self._run(["systemctl", "show", name, f"--property={','.join(_UNIT)}"])
         found = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
-        return {name: found.get(name, "") for name in names}
+        return {name: found.get(name, "") for name in _UNIT}
 
-    def _restart_needed(self, service: dict[str, str]) -> bool:
-        if service["ActiveState"] != "active":
+    def _is_older(self, unit: dict[str, str], files: Iterable[str]) -> bool:
+        """Whether what runs was started before one of its files changed."""
+        if unit["ActiveState"] != "active":
             return False
-        started = time.time() - time.monotonic() + int(service["ExecMainStartTimestampMonotonic"] or 0) / 1e6
+        started = time.time() - time.monotonic() + int(unit["ExecMainStartTimestampMonotonic"] or 0) / 1e6
         # The time of the last change of any kind: packages set the time of modification to that of their build.
-        changed = [path.stat().st_ctime for path in map(self._path, self._asked.watched) if path.exists()]
+        changed = [path.stat().st_ctime for path in map(self._path, files) if path.exists()]
         return max(changed, default=0.0) > started
 
     def _entries(self) -> list[Path]:

@@ -198,6 +198,16 @@ def gate_rules(seconds: int) -> str:
 NO_GATE = f"table {_TABLE} {{}}\ndelete table {_TABLE}\n"
 
 
+#: The programs that a gate needs, by the packages that bring them.
+NEEDED = {"nftables": "nft", "util-linux": "nsenter"}
+
+
+def missing_packages() -> list[str]:
+    """Name the packages that a gate needs and this host has not."""
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    return [package for package, program in NEEDED.items() if not shutil.which(program, path=path)]
+
+
 class Gate:
     """Closes and opens containers to new connections."""
 
@@ -208,9 +218,8 @@ class Gate:
         """Say in one sentence what this host lacks."""
         if os.geteuid() != 0:
             raise NetworkError("a rolling restart enters the network of containers, which only root may: use become")
-        for tool, package in (("nft", "nftables"), ("nsenter", "util-linux")):
-            if not shutil.which(tool, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"):
-                raise NetworkError(f"{tool} is not installed on the app server: install the package {package}")
+        for package in missing_packages():
+            raise NetworkError(f"{NEEDED[package]} is not installed on the app server: install the package {package}")
 
     def close(self, pid: int, seconds: int = 15) -> None:
         """Refuse new connections for so long, or until called again or opened."""

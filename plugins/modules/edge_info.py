@@ -28,19 +28,13 @@ options:
     description: The systemd unit of the edge; what it listens on already is not in its own way.
     type: str
     default: tutorops-edge.service
-attributes:
-  check_mode:
-    description: Reads only.
-    support: full
-  diff_mode:
-    description: Reads only.
-    support: none
-  platform:
-    description: Linux hosts.
-    platforms: linux
-    support: full
+  packages:
+    description: Packages that the edge needs.
+    type: list
+    elements: str
+    default: []
 extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
+  - tutorops.scale.attributes.reads
 """
 
 EXAMPLES = r"""
@@ -61,6 +55,11 @@ addresses:
   type: list
   elements: str
   returned: always
+packages_missing:
+  description: Which of O(packages) are not installed.
+  type: list
+  elements: str
+  returned: always
 docker:
   description: Where the docker command is; empty when there is none.
   type: str
@@ -77,6 +76,7 @@ from dataclasses import asdict
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.tutorops.scale.plugins.module_utils.listeners import addresses, conflicts
+from ansible_collections.tutorops.scale.plugins.module_utils.packages import missing
 
 
 def main() -> None:
@@ -85,6 +85,7 @@ def main() -> None:
         argument_spec={
             "address": {"type": "str", "required": True},
             "ports": {"type": "list", "elements": "int", "default": []},
+            "packages": {"type": "list", "elements": "str", "default": []},
             "unit": {"type": "str", "default": "tutorops-edge.service"},
         },
         supports_check_mode=True,
@@ -96,6 +97,7 @@ def main() -> None:
         changed=False,
         address_here=wanted in here,
         addresses=here,
+        packages_missing=missing(module.params["packages"]),
         docker=module.get_bin_path("docker") or "",
         conflicts=[asdict(each) for each in found],
     )

@@ -27,19 +27,12 @@ options:
   digest:
     description: What tells one release from another. The task puts it in by itself.
     type: str
+extends_documentation_fragment:
+  - tutorops.scale.attributes
+  - tutorops.scale.attributes.action
 attributes:
-  check_mode:
-    description: Says whether it would install, and installs nothing.
-    support: full
   diff_mode:
     description: Shows the releases' digests.
-    support: full
-  platform:
-    description: Where it runs.
-    platforms: posix
-    support: full
-extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
 """
 
 EXAMPLES = r"""

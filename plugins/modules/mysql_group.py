@@ -17,6 +17,7 @@ author:
   - Tutor Ops contributors (@tutorops)
 extends_documentation_fragment:
   - tutorops.scale.mysql_accounts
+  - tutorops.scale.attributes
 options:
   state:
     description:
@@ -74,6 +75,11 @@ options:
     description: Certificate authority of the members' certificates.
     type: path
     required: true
+  health_port:
+    description:
+      - Port of the members' health endpoints, to ask them too with O(state=described). An endpoint that says something
+        else than its member is asked again, for 10 seconds at most.
+    type: int
   timeout:
     description: Seconds to wait for one answer of a member.
     type: float
@@ -81,14 +87,10 @@ options:
 attributes:
   check_mode:
     description: Says whether something would change, from what the members say; with O(state=restarted) that is given.
-    support: full
   diff_mode:
     description: Shows the states of the members before and after.
-    support: full
   platform:
     description: Any host that reaches all members.
-    platforms: posix
-    support: full
 seealso:
   - module: tutorops.scale.mysql_member_info
 """
@@ -122,6 +124,11 @@ closed:
   description: Whether the group refuses its clients' writes, or null without a primary.
   type: bool
   returned: success
+health_differs:
+  description: Names of the members whose health endpoints tell something else, or nothing.
+  type: list
+  elements: str
+  returned: with O(health_port) and O(state=described)
 members:
   description: What every member says of itself.
   type: list
@@ -141,6 +148,10 @@ members:
       description: Its state in the group.
       type: str
       sample: ONLINE
+    health:
+      description: The state that its health endpoint tells, or null when that does not answer or was not asked.
+      type: str
+      sample: ONLINE
     role:
       description: Its role in the group.
       type: str
@@ -153,6 +164,7 @@ members:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.tutorops.scale.plugins.module_utils.mysql_client import Connection
 from ansible_collections.tutorops.scale.plugins.module_utils.mysql_group import Accounts, Group, Member
+from ansible_collections.tutorops.scale.plugins.module_utils.mysql_health import await_endpoints
 from ansible_collections.tutorops.scale.plugins.module_utils.stores.base import StoreError
 
 ARGUMENTS = dict(
@@ -178,6 +190,7 @@ ARGUMENTS = dict(
     replication_password={"type": "str", "required": True, "no_log": True},
     health_user={"type": "str", "default": "tutorops_health"},
     ca={"type": "path", "required": True},
+    health_port={"type": "int"},
     timeout={"type": "float", "default": 180.0},
 )
 
@@ -250,7 +263,12 @@ def main():
     try:
         before = after = described(group)
         changed = False
-        if options["state"] != "described":
+        if options["state"] == "described" and options["health_port"]:
+            expected = {one["name"]: one["state"] for one in after["members"]}
+            health = await_endpoints(group.members, options["health_port"], expected)
+            after["members"] = [{**one, "health": health[one["name"]]} for one in after["members"]]
+            after["health_differs"] = [name for name, state in health.items() if state != expected[name]]
+        elif options["state"] != "described":
             if module.check_mode:
                 changed = expected_change(group, options, before)
             else:

@@ -15,8 +15,6 @@ description:
 version_added: 0.1.0
 author:
   - Tutor Ops contributors (@tutorops)
-extends_documentation_fragment:
-  - tutorops.scale.mysql_accounts
 options:
   socket:
     description: Socket of the server.
@@ -27,17 +25,13 @@ options:
     type: list
     elements: str
     default: [root]
+extends_documentation_fragment:
+  - tutorops.scale.mysql_accounts
+  - tutorops.scale.attributes
 attributes:
-  check_mode:
-    description: Says whether accounts are missing.
-    support: full
   diff_mode:
     description: Accounts are not shown.
     support: none
-  platform:
-    description: A member of the group.
-    platforms: posix
-    support: full
 seealso:
   - module: tutorops.scale.mysql_group
 """

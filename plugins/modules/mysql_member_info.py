@@ -31,10 +31,19 @@ options:
     description: Name of the server's package.
     type: str
     default: mysql-community-server
+  packages:
+    description: Other packages that the member needs.
+    type: list
+    elements: str
+    default: []
   service:
     description: Name of the server's systemd unit.
     type: str
     default: mysql
+  health_service:
+    description: Name of the health endpoint's systemd unit.
+    type: str
+    default: tutorops-mysql-health
   data_dir:
     description: Directory of the data.
     type: path
@@ -59,17 +68,13 @@ options:
     type: list
     elements: path
     default: []
-attributes:
-  check_mode:
-    description: Only reads.
-    support: full
-  diff_mode:
-    description: Changes nothing, so there is nothing to show.
-    support: N/A
-  platform:
-    description: Debian and Ubuntu, with systemd.
-    platforms: posix
-    support: full
+  health_watched:
+    description: Files after whose change the health endpoint wants a restart.
+    type: list
+    elements: path
+    default: []
+extends_documentation_fragment:
+  - tutorops.scale.attributes.reads
 requirements:
   - PyMySQL on the host (the package python3-pymysql), for what only the server can tell
 seealso:
@@ -109,8 +114,18 @@ member:
     version_installed:
       description: Version of the package that is installed, or null.
       type: str
+    packages_missing:
+      description: Which of O(packages) are not installed.
+      type: list
+      elements: str
     service_active:
       description: Whether the server runs.
+      type: bool
+    service_settled:
+      description: Whether it runs, starts at boot, and is defined as systemd read it.
+      type: bool
+    health_settled:
+      description: The same of the health endpoint, and that none of its files changed since it started.
       type: bool
     restart_needed:
       description: Whether one of the watched files changed since the server started.
@@ -170,13 +185,16 @@ def main():
             port={"type": "int", "default": 3306},
             health_port={"type": "int", "default": 9200},
             package={"type": "str", "default": "mysql-community-server"},
+            packages={"type": "list", "elements": "str", "default": []},
             service={"type": "str", "default": "mysql"},
+            health_service={"type": "str", "default": "tutorops-mysql-health"},
             data_dir={"type": "path", "default": "/var/lib/mysql"},
             socket={"type": "path", "default": "/run/mysqld/mysqld.sock"},
             users={"type": "list", "elements": "str", "default": ["root"]},
             password={"type": "str", "no_log": True},
             ca={"type": "path"},
             watched={"type": "list", "elements": "path", "default": []},
+            health_watched={"type": "list", "elements": "path", "default": []},
         ),
         supports_check_mode=True,
     )

@@ -128,19 +128,8 @@ options:
     description: The pointer of the store. Where it names the cluster there is nothing left to plan.
     type: path
     default: /var/lib/tutorops/pointers/mysql
-attributes:
-  check_mode:
-    description: Only reads, so it does the same.
-    support: full
-  diff_mode:
-    description: Nothing changes.
-    support: none
-  platform:
-    description: Where it runs.
-    platforms: posix
-    support: full
 extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
+  - tutorops.scale.attributes.reads
 """
 
 EXAMPLES = r"""

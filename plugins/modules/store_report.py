@@ -36,19 +36,14 @@ options:
     description: What M(tutorops.scale.store_stage) returned for the stage.
     type: dict
     required: true
+extends_documentation_fragment:
+  - tutorops.scale.attributes
 attributes:
-  check_mode:
-    description: Says what would be written and writes nothing.
-    support: full
   diff_mode:
     description: A report has no earlier state worth showing.
     support: none
   platform:
-    description: Where it runs.
-    platforms: posix
-    support: full
-extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
+    description: Any, usually the controller.
 """
 
 EXAMPLES = r"""

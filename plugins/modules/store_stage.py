@@ -53,20 +53,17 @@ options:
         that it has started.
     type: bool
     default: false
+extends_documentation_fragment:
+  - tutorops.scale.attributes
+  - tutorops.scale.attributes.action
 attributes:
   check_mode:
-    description:
-      - Runs nothing, and tells from where the store stands whether the stage would change anything.
-    support: full
+    description: Runs nothing, and tells from where the store stands whether the stage would change anything.
   diff_mode:
     description: What a stage changes has no earlier and later text.
     support: none
   platform:
     description: App servers that the role C(tutorops.scale.edge) has set up.
-    platforms: posix
-    support: full
-extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
 """
 
 EXAMPLES = r"""

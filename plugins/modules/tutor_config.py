@@ -17,8 +17,6 @@ description:
 version_added: 0.1.0
 author:
   - Tutor Ops contributors (@tutorops)
-extends_documentation_fragment:
-  - tutorops.scale.tutor
 options:
   set:
     description:
@@ -64,17 +62,14 @@ options:
       - How many backups C(config.yml.TIME.bak) to keep beside C(config.yml); V(0) makes none.
     type: int
     default: 5
+extends_documentation_fragment:
+  - tutorops.scale.tutor
+  - tutorops.scale.attributes
 attributes:
   check_mode:
     description: Renders in a throw-away copy and predicts settings and rendered files without touching the root.
-    support: full
   diff_mode:
     description: Shows the settings that differ, with secrets masked, and names the files rendered anew.
-    support: full
-  platform:
-    description: Hosts on which Tutor runs C(tutor local).
-    platforms: posix
-    support: full
 notes:
   - C(changed) compares the content of C(config.yml) and of the rendered files. It is also true when settings were right
     and only the rendering was behind, as after an edit by hand or a new plugin file.

@@ -13,8 +13,6 @@ description:
 version_added: 0.1.0
 author:
   - Tutor Ops contributors (@tutorops)
-extends_documentation_fragment:
-  - tutorops.scale.tutor
 options:
   keys:
     description:
@@ -34,17 +32,9 @@ options:
       - Give the values of secret settings too. Put C(no_log) on such a task, because nothing is masked then.
     type: bool
     default: false
-attributes:
-  check_mode:
-    description: Only reads.
-    support: full
-  diff_mode:
-    description: Changes nothing, so there is nothing to show.
-    support: N/A
-  platform:
-    description: Hosts on which Tutor runs C(tutor local).
-    platforms: posix
-    support: full
+extends_documentation_fragment:
+  - tutorops.scale.tutor
+  - tutorops.scale.attributes.reads
 seealso:
   - module: tutorops.scale.tutor_config
 """

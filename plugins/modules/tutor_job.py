@@ -13,8 +13,6 @@ description:
 version_added: 0.1.0
 author:
   - Tutor Ops contributors (@tutorops)
-extends_documentation_fragment:
-  - tutorops.scale.tutor
 options:
   job:
     description: Name of the job, as C(tutor local do --help) lists it.
@@ -39,17 +37,15 @@ options:
     description: Seconds after which a job that has not ended is stopped, and the task fails.
     type: float
     default: 3600.0
+extends_documentation_fragment:
+  - tutorops.scale.tutor
+  - tutorops.scale.attributes
 attributes:
   check_mode:
     description: Checks the call and runs nothing.
-    support: full
   diff_mode:
     description: What a job changes is not known to Tutor.
     support: none
-  platform:
-    description: Hosts on which Tutor runs C(tutor local).
-    platforms: posix
-    support: full
 notes:
   - Reports a change whenever a job ran, except for C(print-edx-platform-setting), which only reads.
   - Jobs print their scripts with the passwords of the platform in clear, and Tutor gives them to docker as arguments.

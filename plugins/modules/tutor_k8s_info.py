@@ -16,19 +16,9 @@ version_added: 0.1.0
 author:
   - Tutor Ops contributors (@tutorops)
 extends_documentation_fragment:
-  - tutorops.scale.tutor
   - tutorops.scale.tutor_k8s
-attributes:
-  check_mode:
-    description: Only reads.
-    support: full
-  diff_mode:
-    description: Changes nothing, so there is nothing to show.
-    support: N/A
-  platform:
-    description: Hosts from which C(tutor k8s) is used.
-    platforms: posix
-    support: full
+  - tutorops.scale.tutor
+  - tutorops.scale.attributes.reads
 seealso:
   - module: tutorops.scale.tutor_k8s_scale
 """

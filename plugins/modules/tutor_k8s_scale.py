@@ -18,9 +18,6 @@ description:
 version_added: 0.1.0
 author:
   - Tutor Ops contributors (@tutorops)
-extends_documentation_fragment:
-  - tutorops.scale.tutor
-  - tutorops.scale.tutor_k8s
 options:
   timeout:
     description: Seconds to wait until all pods are available before the task fails with the reason.
@@ -30,17 +27,15 @@ options:
     description: How many backups C(config.yml.TIME.bak) to keep beside C(config.yml); V(0) makes none.
     type: int
     default: 5
+extends_documentation_fragment:
+  - tutorops.scale.tutor_k8s
+  - tutorops.scale.tutor
+  - tutorops.scale.attributes
 attributes:
   check_mode:
     description: Reads the cluster, and tries the plugin in a throw-away copy of the root.
-    support: full
   diff_mode:
     description: Shows what is set in the cluster and what is recorded.
-    support: full
-  platform:
-    description: Hosts from which C(tutor k8s) is used.
-    platforms: posix
-    support: full
 notes:
   - O(deployments) is the whole list. What was recorded before and is not named any more is released; it keeps the
     number of pods that it has, and loses the autoscaler and the budget that this module gave it.

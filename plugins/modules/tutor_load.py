@@ -15,8 +15,6 @@ description:
 version_added: 0.1.0
 author:
   - Tutor Ops contributors (@tutorops)
-extends_documentation_fragment:
-  - tutorops.scale.tutor
 options:
   rate:
     description: Requests a second.
@@ -39,18 +37,14 @@ options:
   compare:
     description: The result of an earlier load to compare with.
     type: dict
+extends_documentation_fragment:
+  - tutorops.scale.tutor
+  - tutorops.scale.attributes.reads
 attributes:
   check_mode:
     description: Sends nothing, and gives no result.
     details: What a load would measure cannot be known without sending it.
     support: partial
-  diff_mode:
-    description: Changes nothing, so there is nothing to show.
-    support: N/A
-  platform:
-    description: Hosts on which Tutor runs C(tutor local).
-    platforms: posix
-    support: full
 notes:
   - An answer with a status from 200 to 399 is a good one.
   - Latencies count from the moment at which a request was due, so that a stall is seen by all requests that it delayed.

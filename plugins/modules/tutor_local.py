@@ -13,8 +13,6 @@ description:
 version_added: 0.1.0
 author:
   - Tutor Ops contributors (@tutorops)
-extends_documentation_fragment:
-  - tutorops.scale.tutor
 options:
   state:
     description:
@@ -43,6 +41,7 @@ options:
       - V(running) waits until each service runs and stays the same process for a second.
       - V(answering) waits, in addition, until the LMS answers through Caddy with anything but a server error.
       - V(none) does not wait.
+      - V(rolled) waits in any case until each new container answers, and for nothing where none was due.
     type: str
     choices: [none, running, answering]
     default: running
@@ -50,6 +49,9 @@ options:
     description: Seconds to wait for O(wait_for) before the task fails.
     type: float
     default: 120.0
+extends_documentation_fragment:
+  - tutorops.scale.tutor
+  - tutorops.scale.attributes
 attributes:
   check_mode:
     description: Compares containers with the rendered definitions.
@@ -57,11 +59,6 @@ attributes:
     support: partial
   diff_mode:
     description: Shows state and identity of the containers that changed.
-    support: full
-  platform:
-    description: Hosts on which Tutor runs C(tutor local).
-    platforms: posix
-    support: full
 notes:
   - Processes read changed files such as hosts and passwords of stores only when they are restarted or rolled; changed
     definitions such as numbers of workers only when they are started. V(restarted) does both.
@@ -137,6 +134,17 @@ containers:
     image:
       description: Image.
       type: str
+compose_version:
+  description: Version of docker compose.
+  type: str
+  returned: success
+  sample: 2.26.1
+roll_needs:
+  description: Packages that a roll needs and this host has not.
+  type: list
+  elements: str
+  returned: success
+  sample: [nftables]
 roll:
   description: What the rolling restart did.
   type: dict
@@ -161,6 +169,7 @@ roll:
 from dataclasses import asdict
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.tutorops.scale.plugins.module_utils.netns import missing_packages
 from ansible_collections.tutorops.scale.plugins.module_utils.roll import roll, stale
 from ansible_collections.tutorops.scale.plugins.module_utils.tutor import TutorError
 from ansible_collections.tutorops.scale.plugins.module_utils.tutor_containers import changes
@@ -182,6 +191,8 @@ def roll_services(tutor, services, timeout, check_mode):
         due = stale(tutor, chosen)
         return Performed(bool(due), {"recreated": due} if due else {}, before), {}
     report = roll(tutor, chosen, timeout=timeout)
+    if not report.rolled:
+        return Performed(False, {}, before), asdict(report)
     left = stale(tutor, chosen)
     if left:
         raise TutorError(
@@ -190,7 +201,7 @@ def roll_services(tutor, services, timeout, check_mode):
         )
     after = tutor.containers()
     found = changes(before, after)
-    return Performed(bool(report.rolled or found), found, after), asdict(report)
+    return Performed(True, found, after), asdict(report)
 
 
 def shown(containers):
@@ -239,10 +250,13 @@ def main():
         else:
             performed = perform(tutor, state, services, module.check_mode)
         containers = performed.containers
-        if state != "stopped" and not module.check_mode and params["wait_for"] != "none":
+        # A roll waits for what it replaces by itself; where it replaced nothing there is nothing to wait for.
+        idle = state == "stopped" or (state == "rolled" and not performed.changed)
+        if not idle and not module.check_mode and params["wait_for"] != "none":
             containers = await_running(tutor, services, params["wait_timeout"])
             if params["wait_for"] == "answering":
                 await_answer(tutor, params["wait_timeout"])
+        compose = tutor.docker("compose", "version", "--short", check=False).stdout.strip()
     except (TutorError, OSError) as error:
         fail(module, tutor, error)
     for warning in performed.warnings:
@@ -252,6 +266,8 @@ def main():
         root=str(tutor.root),
         changes=performed.changes,
         containers=shown(containers),
+        compose_version=compose,
+        roll_needs=missing_packages(),
         diff=difference(before, containers),
         **extra,
     )

@@ -15,8 +15,6 @@ description:
 version_added: 0.1.0
 author:
   - Tutor Ops contributors (@tutorops)
-extends_documentation_fragment:
-  - tutorops.scale.tutor
 options:
   name:
     description: Name of the plugin; for a single-file plugin, the name of its file.
@@ -53,17 +51,14 @@ options:
     description: How many backups C(config.yml.TIME.bak) to keep beside C(config.yml); V(0) makes none.
     type: int
     default: 5
+extends_documentation_fragment:
+  - tutorops.scale.tutor
+  - tutorops.scale.attributes
 attributes:
   check_mode:
     description: Does everything in a throw-away copy of the root and of the plugins.
-    support: full
   diff_mode:
     description: Shows the settings that differ, with secrets masked, and names the files rendered or installed anew.
-    support: full
-  platform:
-    description: Hosts on which Tutor runs C(tutor local).
-    platforms: posix
-    support: full
 notes:
   - While an enabled plugin is missing or broken, Tutor renders without it and, at the next C(plugins enable), forgets
     it. This module refuses to change anything then, except to disable just that plugin.

@@ -19,8 +19,6 @@ description:
 version_added: 0.1.0
 author:
   - Tutor Ops contributors (@tutorops)
-extends_documentation_fragment:
-  - tutorops.scale.tutor
 options:
   lms:
     description: &want
@@ -72,17 +70,14 @@ options:
     description: How many backups C(config.yml.TIME.bak) to keep beside C(config.yml); V(0) makes none.
     type: int
     default: 5
+extends_documentation_fragment:
+  - tutorops.scale.tutor
+  - tutorops.scale.attributes
 attributes:
   check_mode:
     description: Works everything out, and renders in a throw-away copy of the root and of the plugins.
-    support: full
   diff_mode:
     description: Shows the numbers as they are and as they should be, the settings, and the files rendered anew.
-    support: full
-  platform:
-    description: Hosts on which Tutor runs C(tutor local).
-    platforms: posix
-    support: full
 notes:
   - Reads the memory of all processes of the platform, and so runs as root.
   - Memory is the proportional set size (PSS) in C(/proc), which counts pages that processes share once in all.

@@ -258,12 +258,15 @@ class TestFollower:
 class TestService:
     def service(self, world: World) -> tuple[EdgeService, list[str]]:
         called: list[str] = []
+        settled = "Id={}\nActiveState=active\nUnitFileState=enabled\nNeedDaemonReload=no\n"
 
         def systemctl(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
             called.append(" ".join(command[1:]))
             if command[1] == "reload":
                 world.signal("USR2")
             told = f"@{int(time.time()) + 5}" if command[1] == "show" else ""
+            if command[2].startswith("--property=Id"):
+                told = "\n".join(map(settled.format, command[3:]))
             return subprocess.CompletedProcess(command, 0, told, "")
 
         return EdgeService(world.paths, runtime=world.paths.etc, run=systemctl), called

@@ -49,7 +49,8 @@ def host(root: Path, answers: dict[str, str] | None = None, **asked: Any) -> Hos
 
 def active(started: float) -> str:
     monotonic = time.monotonic() - (time.time() - started)
-    return f"ActiveState=active\nExecMainStartTimestampMonotonic={int(monotonic * 1e6)}\n"
+    started_at = f"ExecMainStartTimestampMonotonic={int(monotonic * 1e6)}"
+    return f"ActiveState=active\n{started_at}\nUnitFileState=enabled\nNeedDaemonReload=no\n"
 
 
 def test_a_bare_host(root: Path) -> None:
@@ -95,6 +96,41 @@ def test_a_restart_is_wanted_after_a_change(root: Path, age: float, wanted: bool
     (root / "etc/my.cnf").write_text("[mysqld]\n")
     answers = {"systemctl": active(time.time() + age)}
     assert host(root, answers, watched=("/etc/my.cnf", "/etc/none")).read().restart_needed is wanted
+
+
+def test_packages_that_are_missing(root: Path) -> None:
+    there = "python3-pymysql:\n  Installed: 1.1.1-2\n  Candidate: 1.1.1-2\n"
+    gone = "nftables:\n  Installed: (none)\n  Candidate: 1.1.3-1\n"
+    asked = ("python3-pymysql", "nftables", "unheard-of")
+    found = host(root, {"apt-cache": POLICY + there + gone}, packages=asked).read()
+    assert found.packages_missing == ("nftables", "unheard-of")
+    assert (found.version_installed, found.version_candidate) == (None, "8.4.7-1debian13")
+
+
+@pytest.mark.parametrize(
+    ("was", "turned", "settled"),
+    [
+        ("", "", True),
+        ("ActiveState=active", "ActiveState=failed", False),
+        ("UnitFileState=enabled", "UnitFileState=disabled", False),
+        ("NeedDaemonReload=no", "NeedDaemonReload=yes", False),
+    ],
+)
+def test_a_unit_is_settled_when_nothing_is_left_to_do(root: Path, was: str, turned: str, settled: bool) -> None:
+    found = host(root, {"systemctl": active(time.time()).replace(was, turned)}).read()
+    assert (found.service_settled, found.health_settled) == (settled, settled)
+
+
+def test_a_bare_host_has_nothing_settled(root: Path) -> None:
+    found = host(root).read()
+    assert not found.service_settled and not found.health_settled
+
+
+@pytest.mark.parametrize(("age", "settled"), [(-60, False), (60, True)])
+def test_the_health_endpoint_runs_the_program_that_is_there(root: Path, age: float, settled: bool) -> None:
+    (root / "etc/program").write_text("")
+    found = host(root, {"systemctl": active(time.time() + age)}, health_watched=("/etc/program",)).read()
+    assert (found.service_settled, found.health_settled) == (True, settled)
 
 
 def test_the_password_is_not_shown() -> None:

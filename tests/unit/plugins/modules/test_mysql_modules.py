@@ -81,6 +81,18 @@ def test_describing_what_is_down(world: World, capsys: pytest.CaptureFixture[str
     assert [one["reachable"] for one in found["members"]] == [True, False, True]
 
 
+def test_describing_what_the_health_endpoints_say(
+    world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group(capsys, bootstrap="new")
+    states = {"db1": "ONLINE", "db2": "ONLINE", "db3": None}
+    monkeypatch.setattr(mysql_group, "await_endpoints", lambda members, port, expected: states)
+    found = group(capsys, state="described", health_port=9200)
+    assert found["health_differs"] == ["db3"]
+    assert [one["health"] for one in found["members"]] == ["ONLINE", "ONLINE", None]
+    assert "health_differs" not in group(capsys, state="described")
+
+
 def test_a_refusal_is_a_sentence(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     world.servers["db2"].up = False
     found = group(capsys, bootstrap="new")

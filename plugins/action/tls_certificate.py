@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.tutorops.scale.plugins.plugin_utils.certificate import CertificateError
+from ansible_collections.tutorops.scale.plugins.plugin_utils.certificate import HAS_CRYPTOGRAPHY, CertificateError
 from ansible_collections.tutorops.scale.plugins.plugin_utils.certificates import Provided, Wanted, provide
 
 #: Twin of the DOCUMENTATION in modules/tls_certificate.py.
@@ -41,6 +41,9 @@ class ActionModule(ActionBase):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
         _, given = self.validate_argument_spec(OPTIONS)
+        if not HAS_CRYPTOGRAPHY:
+            reason = "Python's library cryptography is missing on the controller: install it where ansible-core is."
+            return {"failed": True, "changed": False, "msg": reason}
         try:
             provided = provide(wanted(given), self._task.check_mode)
         except CertificateError as error:

@@ -11,39 +11,39 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+try:
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
+    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+    HAS_CRYPTOGRAPHY = True
+except ImportError:  # pragma: no cover - ansible-core depends on it
+    HAS_CRYPTOGRAPHY = False
 
 #: Clocks of hosts may be behind the controller's.
 EARLIER = timedelta(hours=1)
 
 KINDS: Mapping[str, Callable[[str], x509.GeneralName]] = {
-    "DNS": x509.DNSName,
+    "DNS": lambda text: x509.DNSName(text),
     "IP": lambda text: x509.IPAddress(ipaddress.ip_address(text)),
-    "URI": x509.UniformResourceIdentifier,
-    "email": x509.RFC822Name,
+    "URI": lambda text: x509.UniformResourceIdentifier(text),
+    "email": lambda text: x509.RFC822Name(text),
 }
 
-_USES = dict.fromkeys(
-    (
-        "digital_signature",
-        "content_commitment",
-        "key_encipherment",
-        "data_encipherment",
-        "key_agreement",
-        "key_cert_sign",
-        "crl_sign",
-        "encipher_only",
-        "decipher_only",
-    ),
-    False,
+#: What a key may be used for, as X.509 knows it.
+USES = (
+    "digital_signature",
+    "content_commitment",
+    "key_encipherment",
+    "data_encipherment",
+    "key_agreement",
+    "key_cert_sign",
+    "crl_sign",
+    "encipher_only",
+    "decipher_only",
 )
-AUTHORITY_USES = x509.KeyUsage(**{**_USES, "key_cert_sign": True, "crl_sign": True})
-HOST_USES = x509.KeyUsage(**{**_USES, "digital_signature": True, "key_agreement": True})
-PURPOSES = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
 
 
 class CertificateError(Exception):
@@ -97,7 +97,7 @@ def new_authority(name: str, key: Any, now: datetime, until: datetime) -> x509.C
     builder = _builder(_subject(name), key.public_key(), now, until)
     builder = builder.issuer_name(_subject(name))
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-    return builder.add_extension(AUTHORITY_USES, critical=True).sign(key, _digest(key))
+    return builder.add_extension(_uses("key_cert_sign", "crl_sign"), critical=True).sign(key, _digest(key))
 
 
 def new_certificate(
@@ -111,7 +111,8 @@ def new_certificate(
 ) -> x509.Certificate:
     """Make the certificate of a host, signed by its authority."""
     builder = _builder(_subject(common_name), key.public_key(), now, until).issuer_name(authority.subject)
-    builder = builder.add_extension(HOST_USES, critical=True).add_extension(PURPOSES, critical=False)
+    for use, critical in zip(_host_uses(), (True, False), strict=True):
+        builder = builder.add_extension(use, critical=critical)
     builder = builder.add_extension(_identifier(authority), critical=False)
     if names:
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
@@ -154,7 +155,16 @@ def is_named(certificate: x509.Certificate, common_name: str, names: Iterable[x5
 def is_for_hosts(certificate: x509.Certificate) -> bool:
     """Whether servers and clients may use a certificate, and for nothing else."""
     found = (_extension(certificate, kind) for kind in (x509.KeyUsage, x509.ExtendedKeyUsage))
-    return tuple(found) == (HOST_USES, PURPOSES)
+    return tuple(found) == _host_uses()
+
+
+def _uses(*names: str) -> x509.KeyUsage:
+    return x509.KeyUsage(**{name: name in names for name in USES})
+
+
+def _host_uses() -> tuple[x509.KeyUsage, x509.ExtendedKeyUsage]:
+    purposes = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+    return _uses("digital_signature", "key_agreement"), x509.ExtendedKeyUsage(purposes)
 
 
 def _builder(subject: x509.Name, public: Any, now: datetime, until: datetime) -> x509.CertificateBuilder:

@@ -17,9 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
-
-from cryptography import x509
+from typing import TYPE_CHECKING, Any
 
 from .certificate import (
     CertificateError,
@@ -40,6 +38,9 @@ from .certificate import (
     read_certificate,
     read_key,
 )
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 AUTHORITY_NAME = "tutorops certificate authority"
 AUTHORITY_LIFE = timedelta(days=3650)

@@ -107,6 +107,12 @@ def test_refusals_are_sentences(given: dict[str, Any], tmp_path: Path) -> None:
     assert answer["failed"] and "cannot be read or written on the controller" in answer["msg"]
 
 
+def test_a_controller_without_the_library(given: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tls_certificate, "HAS_CRYPTOGRAPHY", False)
+    answer = Action(**given).run()
+    assert answer["failed"] and "cryptography is missing on the controller" in answer["msg"]
+
+
 def test_the_documentation_is_the_twin_of_the_options() -> None:
     options = yaml.safe_load(documented.DOCUMENTATION)["options"]
     kept = ("type", "elements", "required", "default")

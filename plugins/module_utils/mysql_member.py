@@ -300,6 +300,8 @@ class MemberServer:
         run("GRANT ALL ON *.* TO %s@'localhost' WITH GRANT OPTION", (accounts.admin_user,))
         self._create_user(accounts.replication_user, "%", accounts.replication_password)
         run(f"GRANT {_REPLICATION_GRANTS} TO %s@'%%'", (accounts.replication_user,))
+        # Who follows the group from outside asks the member that it follows who else belongs to it.
+        run("GRANT SELECT ON performance_schema.* TO %s@'%%'", (accounts.replication_user,))
         run("CREATE USER IF NOT EXISTS %s@'localhost' IDENTIFIED WITH auth_socket", (accounts.health_user,))
         for table in _HEALTH_TABLES:
             run(f"GRANT SELECT ON performance_schema.{table} TO %s@'localhost'", (accounts.health_user,))

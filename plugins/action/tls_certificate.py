@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,7 @@ def files(given: dict[str, Any], provided: Provided) -> dict[str, Any]:
         (given["dest_key"] or f"{given['name']}.key", provided.key, "0600"),
     ]
     listed = [
-        {"path": f"{given['dest']}/{name}", "secret_content": content.decode(), "mode": mode, **owned}
+        {"path": f"{given['dest']}/{name}", "secret_content": base64.b64encode(content).decode(), "mode": mode, **owned}
         for name, content, mode in parts
     ]
     return {"files": [{"path": given["dest"], "state": "directory", "mode": "0750", **owned}, *listed]}

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -56,15 +57,15 @@ def edge_files(
             {"path": f"{pointers_in}/{name}", "content": f"{name} local\n", "replace": False} for name in stores
         ],
         "settings": [
-            {"path": f"{settings_in}/{name}.json", "secret_content": f"{_json(one)}\n", "mode": "0600"}
+            {"path": f"{settings_in}/{name}.json", "secret_content": _coded(one), "mode": "0600"}
             for name, one in settings.items()
         ],
     }
 
 
-def _json(settings: Any) -> str:
+def _coded(settings: Any) -> str:
     # Ansible's own knows vaulted values.
-    return str(to_nice_json(settings, sort_keys=True))
+    return base64.b64encode(f"{to_nice_json(settings, sort_keys=True)}\n".encode()).decode()
 
 
 class FilterModule:

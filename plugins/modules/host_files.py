@@ -39,7 +39,10 @@ options:
         description: What is in the file; C(lookup('ansible.builtin.template', ...)) renders a template.
         type: str
       secret_content:
-        description: What is in the file, and is shown in no log and no diff.
+        description:
+          - What is in the file, coded in base64, and is shown in no log and no diff.
+          - A host's log quotes what a module was given, and quotes change line ends and quotation marks; what is coded
+            has none, so that it is recognised and left out.
         type: str
       mode:
         description: Its mode as an octal number in quotes, by default V('0644') for files, V('0755') for directories.
@@ -95,11 +98,21 @@ paths:
   sample: [/etc/mysql/conf.d/site.cnf]
 """
 
+import base64
+import binascii
 import re
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.tutorops.scale.plugins.module_utils.host_files import FilesError, Wanted, apply, differences
+
+
+def decoded(path, text):
+    """A secret as it is to be in its file."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except (ValueError, binascii.Error) as error:
+        raise FilesError(f"the secret_content of {path} is not coded in base64: give it through b64encode.") from error
 
 
 def wanted(entry):
@@ -115,7 +128,7 @@ def wanted(entry):
     return Wanted(
         path=Path(path),
         state=state,
-        content="".join(given).encode(),
+        content=decoded(path, given[0]) if entry["secret_content"] is not None else "".join(given).encode(),
         secret=entry["secret_content"] is not None,
         mode=int(mode or ("0755" if state == "directory" else "0644"), 8),
         owner=entry["owner"],

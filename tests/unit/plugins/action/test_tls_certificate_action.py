@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,7 @@ def test_the_host_gets_three_files_and_not_the_authority_s_key(given: dict[str, 
         "group": "mysql",
     }
     made = {name: (tmp_path / "tls" / name).read_text() for name in ("ca.pem", "mysql-db1.crt", "mysql-db1.key")}
-    assert [(one["path"], one["mode"], one["secret_content"]) for one in files] == [
+    assert [(one["path"], one["mode"], base64.b64decode(one["secret_content"]).decode()) for one in files] == [
         ("/etc/mysql/tls/ca.pem", "0644", made["ca.pem"]),
         ("/etc/mysql/tls/member.crt", "0644", made["mysql-db1.crt"]),
         ("/etc/mysql/tls/member.key", "0600", made["mysql-db1.key"]),

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 from ansible_collections.tutorops.scale.plugins.filter.edge_files import edge_files
@@ -18,5 +19,6 @@ def test_pointers_are_only_begun_and_settings_are_secret() -> None:
     ]
     (settings,) = found["settings"]
     assert (settings["path"], settings["mode"]) == ("/s/mysql.json", "0600")
-    assert json.loads(settings["secret_content"]) == {"password": "p", "a": 1}
-    assert "content" not in settings and settings["secret_content"].endswith("}\n")
+    content = base64.b64decode(settings["secret_content"]).decode()
+    assert json.loads(content) == {"password": "p", "a": 1}
+    assert "content" not in settings and content.endswith("}\n")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import grp
 import json
 import os
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.tutorops.scale.plugins.module_utils import host_files
 
 RunModule = Callable[..., dict[str, Any]]
@@ -97,14 +99,22 @@ def test_a_missing_validator_is_named(write: RunModule, tmp_path: Path) -> None:
     assert answer["failed"] and "/no/such/program" in answer["msg"] and not list(tmp_path.iterdir())
 
 
-def test_secrets_are_not_shown(run_module: RunModule, tmp_path: Path) -> None:
+def coded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def test_secrets_are_not_shown(run_module: RunModule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "secret"
-    for content in ("hunter2-first", "hunter2-second"):
-        file = {**ME, "path": str(path), "secret_content": content, "mode": "0600", "validate": ""}
+    logged: list[str] = []
+    monkeypatch.setattr(AnsibleModule, "log", lambda self, msg, **_: logged.append(str(msg)))
+    # With all that a log quotes in other characters.
+    for content in ('{"a": "hunter2-first"}\n', 'it\'s\n"hunter2-second" \\ \u00e4\n'):
+        file = {**ME, "path": str(path), "secret_content": coded(content), "mode": "0600", "validate": ""}
         answer = run_module("host_files", diff=True, files=[file])
         assert answer["changed"] and "hunter2" not in json.dumps(answer)
         assert (path.read_text(), mode(path)) == (content, 0o600)
-    refused = {**ME, "path": str(path), "secret_content": "hunter2-third", "validate": "sh -c 'cat %s; exit 1'"}
+        assert logged and not [line for line in logged if "hunter2" in line or coded(content) in line]
+    refused = {**ME, "path": str(path), "secret_content": coded("hunter2-third"), "validate": "sh -c 'cat %s; exit 1'"}
     answer = run_module("host_files", diff=True, files=[refused])
     assert answer["failed"] and "hunter2" not in json.dumps(answer)
 
@@ -139,6 +149,7 @@ def test_absence(write: RunModule, tmp_path: Path) -> None:
     ("file", "reason"),
     [
         ({"path": "relative", "content": ""}, "no absolute path"),
+        ({"path": "/x", "secret_content": "no base64!"}, "not coded in base64"),
         ({"path": "/x"}, "either content or secret_content"),
         ({"path": "/x", "content": "a", "secret_content": "b"}, "either content or secret_content"),
         ({"path": "/x", "state": "directory", "content": "a"}, "either content or secret_content"),

@@ -23,6 +23,7 @@ NFT = "/usr/sbin/nft"
 UNIT = "tutorops-firewall.service"
 MANAGED = "#\n# Ansible managed\n#\n"
 
+_LOAD = f"""/bin/sh -ec 'for file in /etc/tutorops/firewall/*.nft; do test ! -e "$file" || {NFT} -f "$file"; done'"""
 LOADER = f"""{MANAGED}[Unit]
 Description=Who may reach the ports of tutorops.scale
 DefaultDependencies=no
@@ -38,8 +39,8 @@ Before=shutdown.target
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-ExecStart=/bin/sh -ec 'for file in /etc/tutorops/firewall/*.nft; do test ! -e "$file" || {NFT} -f "$file"; done'
-ExecReload=/bin/sh -ec 'for file in /etc/tutorops/firewall/*.nft; do test ! -e "$file" || {NFT} -f "$file"; done'
+ExecStart={_LOAD}
+ExecReload={_LOAD}
 
 [Install]
 WantedBy=sysinit.target

@@ -69,33 +69,30 @@ class Follower:
             for served in self.settings.stores.values():
                 self._hold(served)
                 self._servers(served)
-                self._members(served)
             self._remember()
             self._told("edge", None)
         except (EdgeError, OSError) as problem:
             self._told("edge", str(problem))
 
     def _servers(self, served: Served) -> None:
-        backends = f"{served.name}_local", f"{served.name}_source"
+        local, source, cluster = (f"{served.name}_{part}" for part in (LOCAL, "source", CLUSTER))
         address = self._addresses.get(served.name)
-        for server in self.edge.servers(*backends):
-            if server.name == LOCAL:
+        servers = self.edge.servers(local, source, cluster)
+        for server in servers:
+            if server.name == LOCAL and server.backend != cluster:
                 if address:
                     self._move(server, address, served.service_port)
-                if server.backend == backends[0]:
+                if server.backend == local:
                     self._admit(server, self._closed(served, address))
                 else:
                     self._admit(server, self._known and not address)
+        self._members(cluster, [one for one in servers if one.backend == cluster and one.name != WAITING])
 
-    def _members(self, served: Served) -> None:
+    def _members(self, cluster: str, members: list[Server]) -> None:
         """Let clients go whose member is none to be written to any more; it may be frozen, or without power."""
-        backend = f"{served.name}_cluster"
-        busy = self.edge.busy(backend)
-        left = [
-            (one.backend, one.name)
-            for one in self.edge.servers(backend)
-            if one.name != WAITING and not one.up and busy.get((one.backend, one.name))
-        ]
+        down = [(cluster, one.name) for one in members if not one.up]
+        busy = self.edge.busy(cluster) if down else {}
+        left = [one for one in down if busy.get(one)]
         if left:
             self.edge.shutdown(*left)
 

@@ -16,10 +16,15 @@ from functools import partial
 
 from .mysql_client import Connection
 from .mysql_digest import quoted
+from .mysql_member import SYSTEM_ACCOUNTS
 from .mysql_objects import Step
 from .stores.base import StoreError
 
-_INTERNAL = ("mysql.sys", "mysql.session", "mysql.infoschema")
+#: The plugins by which accounts can log in to a server.
+LOGIN_PLUGINS = (
+    "SELECT plugin_name AS n FROM information_schema.plugins WHERE plugin_type = 'AUTHENTICATION'"
+    " AND plugin_status = 'ACTIVE'"
+)
 _ROLE = r"`(?:[^`]|``)*`@`(?:[^`]|``)*`"
 _DEFAULT_ROLE = re.compile(rf" DEFAULT ROLE ({_ROLE}(?:,{_ROLE})*)")
 _GLOBAL = re.compile(r"(GRANT|REVOKE) (.+) ON \*\.\* ((?:TO|FROM) .+)", re.DOTALL)
@@ -54,7 +59,7 @@ class Account:
 def read(connection: Connection, ours: Collection[str]) -> list[Account]:
     """All accounts but the server's and ``ours``, by name."""
     connection.execute("SET SESSION print_identified_with_as_hex = ON")
-    skip = {*_INTERNAL, *ours}
+    skip = {*SYSTEM_ACCOUNTS, *ours}
     proxies: dict[tuple[str, str], list[tuple[str, str, int]]] = {}
     for row in connection.query(
         "SELECT user AS u, host AS h, proxied_user AS pu, proxied_host AS ph, with_grant AS g FROM mysql.proxies_priv"
@@ -99,13 +104,7 @@ def shown(connection: Connection, ours: Collection[str], known: Collection[str])
 
 def refuse_plugins(target: Connection, accounts: Iterable[Account]) -> None:
     """Refuse accounts that could not log in on the target."""
-    active = {
-        str(row["n"])
-        for row in target.query(
-            "SELECT plugin_name AS n FROM information_schema.plugins WHERE plugin_type = 'AUTHENTICATION'"
-            " AND plugin_status = 'ACTIVE'"
-        )
-    }
+    active = {str(row["n"]) for row in target.query(LOGIN_PLUGINS)}
     for one in accounts:
         used = re.search(r" IDENTIFIED WITH '([^']+)'", one.create)
         if used and used[1] not in active:
@@ -150,7 +149,7 @@ def finish(target: Connection, accounts: Sequence[Account]) -> None:
 
 def drop_all(target: Connection, ours: Collection[str]) -> None:
     """Remove all accounts but the server's and ``ours``."""
-    skip = {*_INTERNAL, *ours}
+    skip = {*SYSTEM_ACCOUNTS, *ours}
     for row in target.query("SELECT user AS u, host AS h FROM mysql.user"):
         if row["u"] not in skip:
             target.execute("DROP USER %s@%s", (row["u"], row["h"]))

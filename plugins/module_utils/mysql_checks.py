@@ -13,12 +13,11 @@ from . import mysql_channel as channels
 from .mysql_channel import ChannelState
 from .mysql_local import LocalEnd
 from .mysql_member import MemberState
+from .mysql_plan import LEAST_MEMBERS
 from .mysql_sessions import NAMELESS, own_address
 from .mysql_settings import MysqlSettings
 from .paths import read_json
 from .stores.base import End, StoreError
-
-_LEAST_MEMBERS = 3
 
 
 def refuse_open(end: End) -> None:
@@ -35,9 +34,9 @@ def refuse_incomplete(states: Sequence[MemberState]) -> None:
     bad = [f"{one.name} ({one.state or one.error})" for one in states if one.state != "ONLINE"]
     if bad:
         raise StoreError(f"members of the cluster are not ONLINE: {', '.join(bad)}; bring them back, then try again")
-    if len(states) < _LEAST_MEMBERS:
+    if len(states) < LEAST_MEMBERS:
         raise StoreError(
-            f"the cluster has {len(states)} member(s), a failure of one needs {_LEAST_MEMBERS}: add members"
+            f"the cluster has {len(states)} member(s), a failure of one needs {LEAST_MEMBERS}: add members"
         )
 
 

@@ -15,7 +15,7 @@ from .mysql_channel import Origin
 from .mysql_client import Connection, MysqlError
 from .mysql_link import Link
 from .mysql_member import Member
-from .stores.base import Progress, StoreError, Unreachable
+from .stores.base import Progress, StoreError, Unreachable, amounts
 
 _COMPLETED, _RUNS, _RESTARTS = "Completed", "In Progress", "Restarts"
 _PASSES = ("FILE COPY", "PAGE COPY", "REDO COPY")
@@ -126,16 +126,8 @@ class Copy:
         done = sum(int(row["data"] or 0) for row in passes)
         total = sum(max(int(row["estimate"] or 0), int(row["data"] or 0)) for row in passes)
         seconds = sum(float(row["seconds"] or 0) for row in passes)
-        rate = done / seconds if seconds else 0.0
         stage = next((name for name, row in rows.items() if row["state"] == "In Progress"), "")
-        return {
-            "member": self.member.name,
-            "stage": stage.lower(),
-            "bytes_done": done,
-            "bytes_total": total,
-            "rate": round(rate),
-            "seconds_left": round((total - done) / rate) if rate else None,
-        }
+        return {"member": self.member.name, "stage": stage.lower(), **amounts(done, total, seconds)}
 
     def _bytes(self) -> int:
         rows = self.link.query(_PROGRESS)

@@ -27,7 +27,7 @@ from . import mysql_schema as schema
 from .mysql_client import Connection, MysqlError
 from .mysql_digest import Chunk, Scan, Table, tables
 from .mysql_snapshot import ReadableEnd, Snapshots, let_go, snapshots
-from .stores.base import Comparison, Difference, Progress, StoreError
+from .stores.base import Comparison, Difference, Progress, StoreError, amounts
 
 ROUNDS = 3
 #: Keys that are named for one range.
@@ -59,17 +59,13 @@ class _Tally:
             if not equal:
                 self.differing.append(chunk)
             seconds = max(self.clock() - self.begun, 0.001)
-            rate = self.bytes / seconds
             self.report(
                 "compare",
                 {
                     "round": self.round,
                     "table": chunk.table.label,
                     "rows": self.rows,
-                    "bytes_done": min(self.bytes, self.bytes_total),
-                    "bytes_total": self.bytes_total,
-                    "rate": round(rate),
-                    "seconds_left": round(max(self.bytes_total - self.bytes, 0) / rate) if rate else None,
+                    **amounts(self.bytes, self.bytes_total, seconds),
                 },
             )
 

@@ -15,6 +15,7 @@ ACTION = "mysql_disable_super_read_only_if_primary"
 EVENT = "AFTER_PRIMARY_ELECTION"
 RECOVERY_CHANNEL = "group_replication_recovery"
 SYSTEM_SCHEMAS = ("information_schema", "mysql", "performance_schema", "sys")
+SYSTEM_ACCOUNTS = ("mysql.session", "mysql.sys", "mysql.infoschema")
 
 _ALREADY_RUNNING = 3093
 #: A start or stop of the group is being executed, such as the tries to join after a boot.

@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass
 
 from . import mysql_series as series
+from .mysql_accounts import LOGIN_PLUGINS
 from .mysql_link import Link
 from .mysql_member import SYSTEM_SCHEMAS
 from .stores.base import StoreError
@@ -31,10 +32,6 @@ _COLLATIONS = (
     f" AND table_schema NOT IN {SYSTEM_SCHEMAS}"
     " UNION SELECT default_collation_name FROM information_schema.schemata"
     f" WHERE schema_name NOT IN {SYSTEM_SCHEMAS}"
-)
-_PLUGINS = (
-    "SELECT plugin_name AS n FROM information_schema.plugins WHERE plugin_type = 'AUTHENTICATION'"
-    " AND plugin_status = 'ACTIVE'"
 )
 #: Plugins of the accounts that the members have from the collection; they never reach the old server.
 _OURS = frozenset({"auth_socket"})
@@ -86,7 +83,7 @@ def _unknown(local: Link, cluster: Link, older: series.Release) -> list[str]:
         local, "SELECT collation_name AS n FROM information_schema.collations"
     )
     plugins = _names(cluster, "SELECT DISTINCT plugin AS n FROM mysql.user WHERE user NOT LIKE 'mysql.%'")
-    plugins -= _names(local, _PLUGINS) | _OURS
+    plugins -= _names(local, LOGIN_PLUGINS) | _OURS
     types = _names(
         cluster,
         f"SELECT DISTINCT data_type AS n FROM information_schema.columns WHERE table_schema NOT IN {SYSTEM_SCHEMAS}",

@@ -22,6 +22,8 @@ LOWEST: Release = (8, 0, 34)
 #: The series in which any two releases can be copied to each other; each one ends the innovation series before it.
 _LONG_TERM = ((8, 4), (9, 7))
 _BUGFIX = (8, 0)
+#: The series that end what came before them.
+_ENDS = (_BUGFIX, *_LONG_TERM)
 
 
 def release(version: str | None) -> Release:
@@ -51,11 +53,10 @@ def replicates(source: Release, target: Release) -> bool:
         return True
     if target < source:
         return False
-    ends = (_BUGFIX, *_LONG_TERM)
     before, after = _generation(source), _generation(target)
     if before is None or after is None:
         return False
-    return before == after or (after == before + 1 and source[:2] in ends and target[:2] in ends)
+    return before == after or (after == before + 1 and source[:2] in _ENDS and target[:2] in _ENDS)
 
 
 def way(wanted: str, source: Release, target: Release) -> str:
@@ -84,5 +85,4 @@ def shown(release: Release) -> str:
 
 def _generation(release: Release) -> int | None:
     """Which long-term series a release belongs to or leads to."""
-    ends = (_BUGFIX, *_LONG_TERM)
-    return next((number for number, end in enumerate(ends) if release[:2] <= end), None)
+    return next((number for number, end in enumerate(_ENDS) if release[:2] <= end), None)

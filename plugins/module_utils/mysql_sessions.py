@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .mysql_link import Link
+from .mysql_member import SYSTEM_ACCOUNTS
 from .stores.base import Session
 
-_INTERNAL = ("system user", "event_scheduler", "mysql.session", "mysql.sys", "mysql.infoschema")
+_INTERNAL = ("system user", "event_scheduler", *SYSTEM_ACCOUNTS)
 #: What a server calls a session that has not told its name yet. It is work in flight, too.
 NAMELESS = "unauthenticated user"
 _SESSIONS = """

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from .mysql_digest import Chunk, Table
+from .stores.base import amounts
 
 
 class CopyTally:
@@ -41,13 +42,5 @@ class CopyTally:
             table, done = self._table, self._bytes
         # The server estimates the number of rows; so the total may turn out larger or smaller in the end.
         total = max(self._total, done)
-        rate = done / max(self._clock() - self._begun, 0.001)
-        return {
-            "member": self._member,
-            "stage": "rows",
-            "table": table,
-            "bytes_done": done,
-            "bytes_total": total,
-            "rate": round(rate),
-            "seconds_left": round((total - done) / rate) if rate else None,
-        }
+        seconds = max(self._clock() - self._begun, 0.001)
+        return {"member": self._member, "stage": "rows", "table": table, **amounts(done, total, seconds)}

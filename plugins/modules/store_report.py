@@ -69,26 +69,17 @@ report:
 """
 
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.tutorops.scale.plugins.module_utils.paths import write_file
 from ansible_collections.tutorops.scale.plugins.module_utils.report import add_stage, page
 
 
 def read(path: Path) -> dict[str, Any]:
     """The report so far; a run starts with an empty one."""
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-
-
-def write(path: Path, text: str) -> None:
-    """Replace a file in one step; only its owner may read it."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(temporary, path)
 
 
 def main() -> None:
@@ -109,8 +100,8 @@ def main() -> None:
         report = add_stage(read(path), given["run"], given["store"], given["stage"], given["outcome"])
         if not module.check_mode:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write(path, json.dumps(report, indent=2, sort_keys=True) + "\n")
-            write(folder / "report.html", page(report))
+            write_file(path, json.dumps(report, indent=2, sort_keys=True) + "\n")
+            write_file(folder / "report.html", page(report))
     except (OSError, ValueError) as problem:
         module.fail_json(
             msg=f"the report below {folder} cannot be written ({problem}): set offload_report_dir to a folder that can"

@@ -12,12 +12,13 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from ansible_collections.tutorops.scale.plugins.module_utils.paths import write_file
 
 from .certificate import (
     CertificateError,
@@ -256,16 +257,5 @@ def _make_key(path: Path) -> Any:
     return key
 
 
-def _write(path: Path, content: bytes, mode: int) -> None:
-    """Replace a file in one step; until it has its name only its owner can read it."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fchmod(stream.fileno(), mode)
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+def _write(path: Path, pem: bytes, mode: int) -> None:
+    write_file(path, pem.decode("ascii"), mode, durable=True)

@@ -21,6 +21,17 @@ CLUSTER = "cluster"
 Progress = Callable[[str, "dict[str, Any]"], None]
 
 
+def amounts(done: int, total: int, seconds: float) -> dict[str, int | None]:
+    """What Progress tells of bytes: how many, of how many, how fast in bytes a second, and the seconds left."""
+    rate = done / seconds if seconds else 0.0
+    return {
+        "bytes_done": min(done, total),
+        "bytes_total": total,
+        "rate": round(rate),
+        "seconds_left": round(max(total - done, 0) / rate) if rate else None,
+    }
+
+
 class StoreError(Exception):
     """A stage cannot go on; the message is one sentence for the operator: what, where, why, cure."""
 

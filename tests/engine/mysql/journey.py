@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import pytest
 from ansible_collections.tutorops.scale.plugins.module_utils import cutover
 from ansible_collections.tutorops.scale.plugins.module_utils.cutover import Limits
-from ansible_collections.tutorops.scale.plugins.module_utils.stores.base import CLUSTER, LOCAL
+from ansible_collections.tutorops.scale.plugins.module_utils.stores.base import CLUSTER, LOCAL, StoreError
 from ansible_collections.tutorops.scale.plugins.module_utils.stores.mysql import MysqlStore
 from relay import RelayDoor
 from servers import Site
@@ -35,6 +37,23 @@ class Told:
 
     def of(self, phase: str) -> list[dict[str, Any]]:
         return [figures for one, figures in self.lines if one == phase]
+
+
+def fails_when_a_member_is_killed(
+    site: Site, store: MysqlStore, door: RelayDoor, when: Callable[[dict[str, Any]], object], said: str
+) -> None:
+    """Kill the first member in its copy: that fails with a sentence, and the platform notices nothing."""
+    killed: list[dict[str, Any]] = []
+
+    def kill(phase: str, figures: dict[str, Any]) -> None:
+        if phase == "copy" and when(figures) and not killed:
+            site.kill("one")
+            killed.append(figures)
+
+    with Writer(door.port) as writer, pytest.raises(StoreError, match=said):
+        store.follow(kill)
+    assert killed
+    assert writer.failed == []
 
 
 def compared(store: MysqlStore, told: Told | None = None) -> Any:

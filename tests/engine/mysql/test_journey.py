@@ -6,12 +6,11 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import pytest
 from ansible_collections.tutorops.scale.plugins.module_utils.stores.base import CLUSTER, LOCAL, StoreError
 from ansible_collections.tutorops.scale.plugins.module_utils.stores.mysql import MysqlStore
-from journey import Told, compared, writes_survive
+from journey import Told, compared, fails_when_a_member_is_killed, writes_survive
 from relay import RelayDoor
 from servers import Site, await_true, docker
 from writer import Writer
@@ -20,22 +19,10 @@ from writer import Writer
 def test_a_copy_that_is_cut_down_fails_and_leaves_the_platform_alone(
     site: Site, store: MysqlStore, door: RelayDoor
 ) -> None:
-    killed = []
-
-    def kill(phase: str, figures: dict[str, Any]) -> None:
-        if phase == "copy" and figures["bytes_done"] and not killed:
-            site.kill("one")
-            killed.append(figures)
-
     # Slow enough to be struck in the middle; the restart ends that.
     site.root("one").execute("SET GLOBAL clone_max_data_bandwidth = 5")
-    with (
-        Writer(door.port) as writer,
-        pytest.raises(StoreError, match=r"member one failed: .* run the same playbook again"),
-    ):
-        store.follow(kill)
-    assert killed
-    assert writer.failed == []
+    said = r"member one failed: .* run the same playbook again"
+    fails_when_a_member_is_killed(site, store, door, lambda figures: figures["bytes_done"], said)
 
 
 def test_it_follows_under_writes(site: Site, store: MysqlStore, door: RelayDoor) -> None:

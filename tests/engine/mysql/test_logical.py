@@ -20,7 +20,7 @@ from ansible_collections.tutorops.scale.plugins.module_utils.mysql_logical impor
 from ansible_collections.tutorops.scale.plugins.module_utils.mysql_snapshot import freeze, let_go
 from ansible_collections.tutorops.scale.plugins.module_utils.stores.base import CLUSTER, LOCAL, StoreError
 from ansible_collections.tutorops.scale.plugins.module_utils.stores.mysql import MysqlStore
-from journey import Told, compared, writes_survive
+from journey import Told, compared, fails_when_a_member_is_killed, writes_survive
 from platform_oddities import add_oddities
 from relay import RelayDoor
 from servers import Site, await_true
@@ -52,6 +52,11 @@ def ask(store: MysqlStore, name: str, sql: str) -> list[dict[str, Any]]:
 
 def held(store: MysqlStore, name: str = "one") -> set[str]:
     return {row["n"] for row in ask(store, name, "SELECT schema_name AS n FROM information_schema.schemata")}
+
+
+def under_way(figures: dict[str, Any]) -> bool:
+    """Whether a copy has some of its rows, and not all."""
+    return bool(0 < figures.get("bytes_done", 0) < figures.get("bytes_total", 0))
 
 
 def test_a_member_with_other_data_is_left_alone(site: Site, store: MysqlStore) -> None:
@@ -111,20 +116,8 @@ def test_a_table_that_is_read_can_be_altered(site: Site, store: MysqlStore) -> N
 def test_a_member_that_is_killed_in_a_copy_fails_it_and_nothing_else(
     site: Site, store: MysqlStore, door: RelayDoor
 ) -> None:
-    killed: list[dict[str, Any]] = []
-
-    def kill(phase: str, figures: dict[str, Any]) -> None:
-        if phase == "copy" and 0 < figures.get("bytes_done", 0) < figures.get("bytes_total", 0) and not killed:
-            site.kill("one")
-            killed.append(figures)
-
-    with (
-        Writer(door.port) as writer,
-        pytest.raises(StoreError, match=r"logical copy into member one failed: .* run the same playbook again"),
-    ):
-        store.follow(kill)
-    assert killed
-    assert writer.failed == []
+    said = r"logical copy into member one failed: .* run the same playbook again"
+    fails_when_a_member_is_killed(site, store, door, under_way, said)
     await_true(lambda: marker(site.group) in held(store), "member one, with half a copy")
 
 
@@ -136,7 +129,7 @@ def test_a_driver_that_is_killed_in_a_copy_leaves_half_of_it(site: Site, store: 
         assert process.stdout is not None
         for line in process.stdout:
             told = json.loads(line)
-            if told["phase"] == "copy" and 0 < told.get("bytes_done", 0) < told.get("bytes_total", 0):
+            if told["phase"] == "copy" and under_way(told):
                 process.kill()
                 break
     assert process.returncode == -9

@@ -31,6 +31,11 @@ options:
     type: list
     elements: str
     required: true
+  addresses:
+    description: Addresses of all members.
+    type: list
+    elements: str
+    default: []
   version:
     description: The version that is wanted, or its beginning; empty for any that is supported.
     type: str
@@ -78,10 +83,12 @@ def mysql_obstacles(
     port: int,
     health_port: int,
     version: str = "",
+    addresses: Sequence[str] = (),
 ) -> list[str]:
     """Everything that stands in the way of a host."""
     return [
         *_system(member, systems, memory, free),
+        *_address(member, addresses),
         *_port("mysql_port", port, member["host"], member["port_taken_by"]),
         *_port("mysql_health_port", health_port, member["host"], member["health_port_taken_by"]),
         *_versions(member, series, version),
@@ -108,6 +115,14 @@ def _system(member: Mapping[str, Any], systems: Sequence[str], memory: int, free
         yield (
             f"{host} has {_size(member['data_dir_bytes_free'])} free at {member['data_dir']}, and a member needs "
             f"{_size(free)}: make room, or lower mysql_minimum_free_space."
+        )
+
+
+def _address(member: Mapping[str, Any], addresses: Sequence[str]) -> Iterator[str]:
+    if list(addresses).count(member["address"]) > 1:
+        yield (
+            f"members share the address {member['address']} of {member['host']}: give mysql_address per host, an "
+            "address that the others reach."
         )
 
 

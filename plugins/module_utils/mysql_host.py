@@ -34,6 +34,7 @@ class Question:
     packages: tuple[str, ...] = ()
     service: str = "mysql"
     health_service: str = "tutorops-mysql-health"
+    health_user: str = "tutorops_health"
     data_dir: str = "/var/lib/mysql"
     socket: str = "/run/mysqld/mysqld.sock"
     users: tuple[str, ...] = ("root",)
@@ -57,6 +58,7 @@ class HostState:
     service_settled: bool
     restart_needed: bool
     health_settled: bool
+    health_user_exists: bool
     data_dir: str
     data_dir_bytes_free: int
     data_dir_bytes_used: int
@@ -115,6 +117,7 @@ class Host:
             service_settled=_settled(service),
             restart_needed=self._is_older(service, asked.watched),
             health_settled=_settled(health) and not self._is_older(health, asked.health_watched),
+            health_user_exists=bool(self._run(["getent", "passwd", asked.health_user])),
             data_dir=asked.data_dir,
             data_dir_bytes_free=self._bytes_free(),
             data_dir_bytes_used=self._bytes_used(),

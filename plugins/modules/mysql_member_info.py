@@ -44,6 +44,10 @@ options:
     description: Name of the health endpoint's systemd unit.
     type: str
     default: tutorops-mysql-health
+  health_user:
+    description: The system's user that the health endpoint runs as.
+    type: str
+    default: tutorops_health
   data_dir:
     description: Directory of the data.
     type: path
@@ -127,6 +131,9 @@ member:
     health_settled:
       description: The same of the health endpoint, and that none of its files changed since it started.
       type: bool
+    health_user_exists:
+      description: Whether the system has its user.
+      type: bool
     restart_needed:
       description: Whether one of the watched files changed since the server started.
       type: bool
@@ -188,6 +195,7 @@ def main():
             packages={"type": "list", "elements": "str", "default": []},
             service={"type": "str", "default": "mysql"},
             health_service={"type": "str", "default": "tutorops-mysql-health"},
+            health_user={"type": "str", "default": "tutorops_health"},
             data_dir={"type": "path", "default": "/var/lib/mysql"},
             socket={"type": "path", "default": "/run/mysqld/mysqld.sock"},
             users={"type": "list", "elements": "str", "default": ["root"]},

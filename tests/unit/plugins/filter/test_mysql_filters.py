@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.tutorops.scale.plugins.filter.mysql_inputs import mysql_inputs
 from ansible_collections.tutorops.scale.plugins.filter.mysql_members import mysql_members
 from ansible_collections.tutorops.scale.plugins.filter.mysql_obstacles import mysql_obstacles
 
@@ -31,7 +32,7 @@ GOOD: dict[str, Any] = {
 INSTALLED = {"version_installed": "8.4.7-1debian13", "service_active": True, "data_dir_empty": False}
 
 
-def obstacles(version: str = "", **changes: Any) -> list[str]:
+def obstacles(version: str = "", addresses: tuple[str, ...] = ("10.0.0.11", "10.0.0.12"), **changes: Any) -> list[str]:
     return mysql_obstacles(
         {**GOOD, **changes},
         systems=["debian 13", "ubuntu 24.04"],
@@ -41,6 +42,7 @@ def obstacles(version: str = "", **changes: Any) -> list[str]:
         port=3306,
         health_port=9200,
         version=version,
+        addresses=addresses,
     )
 
 
@@ -65,6 +67,10 @@ def test_nothing_stands_in_the_way(changes: dict[str, Any]) -> None:
     [
         ({"distribution": "debian 11"}, ["db1", "debian 11", "debian 13"]),
         ({"address_present": False}, ["mysql_address of db1", "10.0.0.11"]),
+        (
+            {"addresses": ("10.0.0.12", "10.0.0.11", "10.0.0.11")},
+            ["share the address 10.0.0.11 of db1", "mysql_address"],
+        ),
         ({"memory_bytes": 2**29}, ["db1", "0.5 GiB", "mysql_minimum_memory"]),
         ({"data_dir_bytes_free": 2**30}, ["db1", "1.0 GiB free at /var/lib/mysql", "make room"]),
         ({"port_taken_by": "mariadbd"}, ["3306 of db1", "mariadbd", "mysql_port"]),
@@ -90,3 +96,36 @@ def test_series_are_not_prefixes_of_numbers() -> None:
 def test_members_are_hosts_that_told_their_address() -> None:
     told = {"db1": {"mysql_member": {"address": "10.0.0.11", "port": "3306"}}, "db2": {}}
     assert mysql_members(["db1", "db2", "db3"], told) == [{"name": "db1", "address": "10.0.0.11", "port": 3306}]
+
+
+RIGHT: dict[str, Any] = {
+    "reached": ["db1", "db2", "db3", "app"],
+    "host": "db1",
+    "group_name": "0b9c3a55-6c64-4f2f-8f6e-3d9c3f3f8a11",
+    "admin_password": "long enough",
+    "replication_password": "also long enough",
+}
+
+
+def test_right_inputs_are_taken() -> None:
+    assert mysql_inputs(["db1", "db2", "db3"], **RIGHT) == []
+
+
+@pytest.mark.parametrize(
+    ("hosts", "changes", "words"),
+    [
+        (["db1", "db2"], {}, ["mysql_hosts names 2 hosts (db1, db2)", "three or more"]),
+        (["db1", "db2", "db2"], {}, ["mysql_hosts names 2 hosts"]),
+        ([], {}, ["mysql_hosts names 0 hosts (none)"]),
+        (["db1", "db2", "db4"], {}, ["db4 of mysql_hosts did not answer", "--limit"]),
+        (["db1", "db2", "db3"], {"admin_password": ""}, ["mysql_admin_password is not set for db1", "vault"]),
+        (["db1", "db2", "db3"], {"replication_password": "short"}, ["mysql_replication_password is", "8 characters"]),
+        (["db1", "db2", "db3"], {"replication_password": "x" * 33}, ["more than the 32 characters", "shorter"]),
+        (["db1", "db2", "db3"], {"group_name": ""}, ["mysql_group_name is not set", "uuidgen"]),
+        (["db1", "db2", "db3"], {"group_name": "mine"}, ["mysql_group_name is mine", "uuidgen"]),
+    ],
+)
+def test_wrong_inputs_are_refused(hosts: list[str], changes: dict[str, Any], words: list[str]) -> None:
+    (sentence,) = mysql_inputs(hosts, **{**RIGHT, **changes})
+    assert all(word in sentence for word in words), sentence
+    assert "short:" not in sentence and "xxx" not in sentence

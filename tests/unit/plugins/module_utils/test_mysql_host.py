@@ -123,7 +123,13 @@ def test_a_unit_is_settled_when_nothing_is_left_to_do(root: Path, was: str, turn
 
 def test_a_bare_host_has_nothing_settled(root: Path) -> None:
     found = host(root).read()
-    assert not found.service_settled and not found.health_settled
+    assert not found.service_settled and not found.health_settled and not found.health_user_exists
+
+
+def test_a_user_that_is_there(root: Path) -> None:
+    assert (
+        host(root, {"getent": "tutorops_health:x:998:998::/nonexistent:/usr/sbin/nologin\n"}).read().health_user_exists
+    )
 
 
 @pytest.mark.parametrize(("age", "settled"), [(-60, False), (60, True)])

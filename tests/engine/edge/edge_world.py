@@ -18,8 +18,9 @@ from pathlib import Path
 import jinja2
 from ansible_collections.tutorops.scale.plugins.module_utils.edge import Edge, EdgeError, EdgeSettings, StoreDoor
 from ansible_collections.tutorops.scale.plugins.module_utils.edge_service import EdgeService
-from ansible_collections.tutorops.scale.plugins.module_utils.follower import Follower, Probe
+from ansible_collections.tutorops.scale.plugins.module_utils.follower import Follower
 from ansible_collections.tutorops.scale.plugins.module_utils.paths import Paths
+from ansible_collections.tutorops.scale.plugins.module_utils.stores.base import Probe
 
 #: Loopback addresses stand for hosts.
 EDGE, CONTAINER, OTHER_CONTAINER, DB1, DB2 = "127.8.0.1", "127.8.0.2", "127.8.0.3", "127.8.1.1", "127.8.1.2"

@@ -27,8 +27,8 @@ from ansible_collections.tutorops.scale.plugins.module_utils.stage import (
     Signals,
     Stopped,
     limits_of,
-    locked,
 )
+from ansible_collections.tutorops.scale.plugins.module_utils.store_lock import locked
 from ansible_collections.tutorops.scale.plugins.module_utils.stores.base import (
     CLUSTER,
     LOCAL,
@@ -87,6 +87,13 @@ class TestStages:
         assert outcome["ok"] and not outcome["changed"]
         assert outcome["result"]["blocked"]
         assert [each["id"] for each in outcome["result"]["findings"]] == ["mysql.size", "mysql.pk"]
+
+    def test_prepare_changes_something_once_and_tells_the_stall(self, store: FileStore) -> None:
+        first = runner(store).run("prepare", Options())
+        assert first["ok"] and first["changed"] and first["result"]["stall_seconds"] == 3.0
+        again = runner(store).run("prepare", Options())
+        assert again["ok"] and not again["changed"]
+        assert told(store, "prepare")["progress"]["phase"] == "restart"
 
     def test_follow_changes_something_once(self, store: FileStore) -> None:
         store.cluster.set(follows=None)

@@ -18,6 +18,7 @@ from .edge_service import EdgeService
 from .flip_marker import FlipMarker
 from .paths import PATHS, Paths, read_json
 from .probes import probes, tends
+from .request_hold import RequestHold
 from .stage import Options, Runner, Signals, Stopped, known_stores, slow_motion
 from .stage_unit import READING, STAGES, owner_lives
 from .stores.base import StoreError
@@ -107,6 +108,7 @@ def _follower(given: argparse.Namespace, paths: Paths) -> int:
             paths,
             probes(settings, paths),
             tends(settings, paths, following.say),
+            RequestHold(settings, paths).tidy,
         )
     )
     return 0

@@ -45,6 +45,8 @@ class Follower:
     paths: Paths = PATHS
     probes: Mapping[str, Probe] = field(default_factory=dict)
     tends: Mapping[str, Tend] = field(default_factory=dict)
+    tidy: Callable[[], None] = lambda: None
+    """Ends a hold of requests that nobody owns any more."""
     clock: Callable[[], float] = time.time
     say: Say = say
     _addresses: dict[str, str | None] = field(default_factory=dict)
@@ -81,6 +83,7 @@ class Follower:
 
     def tend(self) -> None:
         """Have each driver look after its container: now if something happened, or after a while."""
+        self.tidy()
         for name, tend in self.tends.items():
             address, now = self._addresses.get(name), self.clock()
             if address and now - self._tended.get(name, float("-inf")) >= TEND_SECONDS:

@@ -25,7 +25,8 @@ from types import FrameType
 from typing import Any
 
 from .cutover import FlipUnfinished, Limits, NoWayBack, other
-from .edge import Edge, EdgeSettings, StoreDoor
+from .door import StoreDoor
+from .edge import EdgeSettings
 from .flip_marker import FlipMarker, clear_marker, process_started
 from .paths import PATHS, Paths, read_json, remove_file, write_file
 from .stage_unit import READING, STAGES, owner_lives
@@ -426,7 +427,7 @@ class Runner:
         known = {
             "pointer": store.door.pointer(),
             "connections": store.door.connections(),
-            "held": Edge(self.paths.socket).held(self.name) if isinstance(store.door, StoreDoor) else False,
+            "held": store.door.held() if isinstance(store.door, StoreDoor) else False,
             "flip_under_way": FlipMarker.read(self.paths.flip(self.name)) is not None,
             "returned": read_json(self.paths.returned(self.name)),
             "last_comparison": read_json(self._kept("compare")),

@@ -26,7 +26,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from .stores.base import CLUSTER, LOCAL, Busy, Door, End, StoreError
+from .stores.base import CLUSTER, LOCAL, Busy, Door, End, Progress, StoreError
 
 Clock = Callable[[], float]
 Wait = Callable[[float], None]
@@ -275,6 +275,10 @@ class FencedStore:
         """Flip to ``end``."""
         leaving, taking = (self.local, self.cluster) if end == CLUSTER else (self.cluster, self.local)
         return flip(leaving, taking, self.door, limits, note=note)
+
+    def restore(self, progress: Progress) -> dict[str, Any]:
+        """Nothing: what was added to the local end, detach() takes away."""
+        return {"changed": False}
 
     def settle(self, limits: Limits) -> str:
         """Settle a flip that was interrupted; return the end that serves."""

@@ -326,6 +326,12 @@ class Runner:
             )
         return {"changed": store.detach(), "result": {"serving": LOCAL}}
 
+    def _restore(self, store: Store, record: Record, options: Options) -> dict[str, Any]:
+        if store.door.pointer() != LOCAL:
+            raise StoreError(f"store {self.name} is served by its cluster, so its local end cannot be as it was found")
+        outcome = store.restore(record.progress)
+        return {"changed": bool(outcome.get("changed")), "result": outcome}
+
     # parts
 
     def _flip(self, store: Store, record: Record, options: Options, stage: str, taking: str) -> dict[str, Any]:

@@ -191,6 +191,9 @@ class Store(Protocol):
         then. Where requests have to wait for it, ``stall_seconds`` tells for how long they did.
         """
 
+    def restore(self, progress: Progress) -> dict[str, Any]:
+        """Undo prepare(), once detach() is done and Tutor is configured as it was found; tells the same."""
+
     def follow(self, progress: Progress) -> dict[str, Any]:
         """Seed the cluster from the local end if it was not, and leave it closed and following."""
 

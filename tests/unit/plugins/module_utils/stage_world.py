@@ -127,6 +127,11 @@ class FileStore(FencedStore):
         self.local.set(prepared=True)
         return {"changed": changed, "stall_seconds": 3.0 if changed else 0.0}
 
+    def restore(self, progress: Any) -> dict[str, Any]:
+        changed = bool(self.local.state().get("prepared"))
+        self.local.set(prepared=False)
+        return {"changed": changed}
+
     def follow(self, progress: Any) -> dict[str, Any]:
         changed = self.door.pointer() == LOCAL and self.cluster.state().get("follows") != LOCAL
         for done in range(0, 300, 100):

@@ -165,6 +165,13 @@ class TestStages:
         assert runner(store).run("cutover", Options())["ok"]
         assert "run rollback.yml first" in runner(store).run("detach", Options())["error"]
 
+    def test_restore_wants_the_local_end_to_serve(self, store: FileStore) -> None:
+        assert runner(store).run("prepare", Options())["changed"]
+        assert runner(store).run("restore", Options())["changed"]
+        assert not runner(store).run("restore", Options())["changed"]
+        assert runner(store).run("cutover", Options())["ok"]
+        assert "cannot be as it was found" in runner(store).run("restore", Options())["error"]
+
     def test_what_nobody_expected_is_a_sentence_too(self, store: FileStore) -> None:
         store.status = lambda: {}["gone"]  # type: ignore[method-assign]
         outcome = runner(store).run("status", Options())

@@ -191,6 +191,8 @@ class TestWatch:
         ("prepare", {}, False),
         ("prepare", {"prepared": True}, False),
         ("prepare", {"prepared": False}, True),
+        ("restore", {}, False),
+        ("restore", {"prepared": True}, True),
         ("cutover", {}, True),
         ("cutover", {"pointer": "local", "stage": "following"}, True),
         ("cutover", {"pointer": "cluster", "stage": "cutover"}, False),

@@ -17,7 +17,8 @@ from .edge import Edge, EdgeError, EdgeSettings, read_pointer
 from .edge_service import EdgeService
 from .flip_marker import FlipMarker
 from .paths import PATHS, Paths, read_json
-from .probes import probes
+from .probes import probes, tends
+from .request_hold import RequestHold
 from .stage import Options, Runner, Signals, Stopped, known_stores, slow_motion
 from .stage_unit import READING, STAGES, owner_lives
 from .stores.base import StoreError
@@ -99,7 +100,17 @@ def _recover(given: argparse.Namespace, paths: Paths) -> int:
 
 def _follower(given: argparse.Namespace, paths: Paths) -> int:
     settings = EdgeSettings.load(paths)
-    following.run(following.Follower(settings, Edge(paths.socket), Docker(), paths, probes(settings, paths)))
+    following.run(
+        following.Follower(
+            settings,
+            Edge(paths.socket),
+            Docker(),
+            paths,
+            probes(settings, paths),
+            tends(settings, paths, following.say),
+            RequestHold(settings, paths).tidy,
+        )
+    )
     return 0
 
 

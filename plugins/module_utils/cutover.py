@@ -26,7 +26,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from .stores.base import CLUSTER, LOCAL, Busy, Door, End, StoreError
+from .stores.base import CLUSTER, LOCAL, Busy, Door, End, Progress, StoreError
 
 Clock = Callable[[], float]
 Wait = Callable[[float], None]
@@ -188,7 +188,7 @@ def flip(
         guards.callback(guard(limits.hold_seconds + limits.release_seconds, door.release))
         try:
             enter("hold")
-            door.hold()
+            door.hold(limits.hold_seconds + limits.release_seconds)
             enter("drain")
             _drain(leaving, door, deadline, limits, wait)
             enter("fence")
@@ -262,6 +262,27 @@ def settle(
             raise
     _follow(standby, serving, limits, clock, wait)
     return serving.name
+
+
+class FencedStore:
+    """What a store does at a flip whose ends can be fenced one by one: the algorithm above."""
+
+    local: End
+    cluster: End
+    door: Door
+
+    def move(self, end: str, limits: Limits, note: Note) -> Flip:
+        """Flip to ``end``."""
+        leaving, taking = (self.local, self.cluster) if end == CLUSTER else (self.cluster, self.local)
+        return flip(leaving, taking, self.door, limits, note=note)
+
+    def restore(self, progress: Progress) -> dict[str, Any]:
+        """Nothing: what was added to the local end, detach() takes away."""
+        return {"changed": False}
+
+    def settle(self, limits: Limits) -> str:
+        """Settle a flip that was interrupted; return the end that serves."""
+        return settle(self.local, self.cluster, self.door, limits)
 
 
 def _drain(leaving: End, door: Door, deadline: _Deadline, limits: Limits, wait: Wait) -> None:

@@ -32,6 +32,8 @@ class Container:
     service: str
     running: bool
     addresses: Mapping[str, str] = field(default_factory=dict)
+    pid: int = 0
+    """Its first process as this host sees it; 0 while it does not run."""
 
     def address(self, network: str) -> str | None:
         """Its address on a network, or on the only one it has; None while it has none."""
@@ -182,4 +184,5 @@ def _container(entry: Mapping[str, Any]) -> Container:
         service=labels.get(SERVICE, ""),
         running=bool((entry.get("State") or {}).get("Running")),
         addresses={name: (given or {}).get("IPAddress", "") for name, given in networks.items()},
+        pid=int((entry.get("State") or {}).get("Pid") or 0),
     )

@@ -1,26 +1,25 @@
 # Copyright: (c) 2026, Tutor Ops contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The edge: HAProxy's admin socket, the pointers, and the door of one store made of both."""
+"""The edge: what it serves, HAProxy's admin socket, and the pointers."""
 
 from __future__ import annotations
 
 import csv
-import http.client
 import io
 import re
 import socket
-import time
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .paths import PATHS, Paths, read_json, sync_file, write_file
+from .paths import PATHS, Paths, read_json, write_file
 from .stores.base import CLUSTER, LOCAL, StoreError
 
 ENDS = (LOCAL, CLUSTER)
+#: What a store holds at a flip: new connections at the edge, learners' requests at Caddy, or both.
+HOLDS = ("connections", "requests", "both")
 #: The server of a backend that takes a connection while no other can: it always refuses, so HAProxy tries again.
 WAITING = "waiting"
 #: Where a local server is until the follower has found the container: at a port of this host that nothing listens on.
@@ -54,6 +53,7 @@ class Served:
     source_port: int = 0
     health_port: int = 0
     maxconn: int = 2000
+    hold: str = "connections"
     members: tuple[Member, ...] = ()
 
 
@@ -65,6 +65,14 @@ class EdgeSettings:
     compose_project: str
     stores: Mapping[str, Served] = field(default_factory=dict)
     client_networks: tuple[str, ...] = ()
+    requests_port: int = 0
+    requests_slots: int = 0
+    requests_maxconn: int = 4000
+    """Where learners' requests may wait: so many ports from that one on, and how many on each."""
+
+    def slot(self, number: int) -> str:
+        """The frontend of one of the ports where requests may wait."""
+        return f"requests_{number + 1}"
 
     @classmethod
     def from_dict(cls, given: Mapping[str, Any]) -> EdgeSettings:
@@ -77,12 +85,16 @@ class EdgeSettings:
                 for key in ("port", "service_port", "source_port", "health_port", "maxconn")
                 if one.get(key) is not None
             }
-            stores[name] = Served(name=name, service=one["service"], members=members, **numbers)
+            hold = one.get("hold", "connections")
+            if hold not in HOLDS:
+                raise EdgeError(f"edge.json holds '{hold}' for store {name}, but it can only hold {', '.join(HOLDS)}")
+            stores[name] = Served(name=name, service=one["service"], members=members, hold=hold, **numbers)
         return cls(
             address=given["address"],
             compose_project=given["compose_project"],
             stores=stores,
             client_networks=tuple(given.get("client_networks", ())),
+            **{f"requests_{name}": int(value) for name, value in (given.get("requests") or {}).items()},
         )
 
     @classmethod
@@ -272,124 +284,3 @@ def write_pointer(path: Path, store: str, end: str) -> None:
         write_file(path, f"{store} {end}\n", mode=0o644, durable=True)
     except OSError as problem:
         raise EdgeError(f"the pointer {path} cannot be written on the app server: {problem}") from problem
-
-
-#: Tells the name of the member that takes writes now, or None.
-FindPrimary = Callable[[Served], "str | None"]
-
-
-class StoreDoor:
-    """What stands between the clients and the ends of one store (see stores.base.Door)."""
-
-    def __init__(
-        self,
-        served: Served,
-        edge: Edge,
-        pointer_path: Path,
-        find_primary: FindPrimary | None = None,
-        point_seconds: float = 5.0,
-        clock: Callable[[], float] = time.monotonic,
-        wait: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self.served = served
-        self._edge = edge
-        self._path = pointer_path
-        self._find_primary = find_primary or ask_primary
-        self._point_seconds = point_seconds
-        self._clock = clock
-        self._wait = wait
-
-    @classmethod
-    def open(cls, store: str, paths: Paths = PATHS) -> StoreDoor:
-        """The door of a store on this app server."""
-        return cls(EdgeSettings.load(paths).store(store), Edge(paths.socket), paths.pointer(store))
-
-    def pointer(self) -> str:
-        """The end that serves, read from the disk; what this returns would also be read after a loss of power."""
-        try:
-            sync_file(self._path)
-        except OSError as problem:
-            raise EdgeError(f"the pointer {self._path} cannot be put on the app server's disk: {problem}") from problem
-        return read_pointer(self._path, self.served.name)
-
-    def decide(self, end: str) -> None:
-        """Write the pointer and fsync it: the one commit point of a flip."""
-        write_pointer(self._path, self.served.name, end)
-
-    def hold(self) -> None:
-        """Let new connections wait."""
-        self._edge.limit(self.served.name, 0)
-
-    def release(self) -> None:
-        """End a hold; harmless without one."""
-        self._edge.limit(self.served.name, self.served.maxconn)
-
-    def connections(self) -> int:
-        """How many connections pass through the door now."""
-        return int(self._edge.frontend(self.served.name)["scur"])
-
-    def drop(self) -> None:
-        """Close the connections that pass through the door."""
-        servers = self._edge.servers(*(self._backend(end) for end in ENDS))
-        self._edge.shutdown(*((one.backend, one.name) for one in servers))
-
-    def point(self, end: str) -> None:
-        """Send new connections to ``end``, and wait until the door sees its server as up."""
-        self._edge.set_map(self._path, self.served.name, end)
-        if not self._edge.map_holds(self._path, self.served.name, end):
-            raise EdgeError(f"the edge did not take over the pointer of store {self.served.name}: see its journal")
-        ends = self._clock() + self._point_seconds
-        while not (self._use_local() if end == LOCAL else self._use_cluster()):
-            if self._clock() >= ends:
-                raise EdgeError(
-                    f"the edge sees no usable server of the {end} end of store {self.served.name} after "
-                    f"{self._point_seconds:.0f} s: see `tutorops status` on the app server"
-                )
-            self._wait(0.02)
-
-    def _use_local(self) -> bool:
-        backend = self._backend(LOCAL)
-        found = next((one for one in self._edge.servers(backend) if one.name == LOCAL), None)
-        if found is None or not found.address:
-            return False
-        if found.maintenance:
-            self._edge.set_state(backend, LOCAL, "ready")
-            return False
-        return found.up
-
-    def _use_cluster(self) -> bool:
-        backend = self._backend(CLUSTER)
-        primary = self._find_primary(self.served)
-        if primary is None:
-            return False
-        found = {one.name: one for one in self._edge.servers(backend)}
-        if primary not in found:
-            return False
-        if found[primary].up:
-            return True
-        self._edge.set_health(backend, primary, "up")
-        return False
-
-    def _backend(self, end: str) -> str:
-        return f"{self.served.name}_{end}"
-
-
-def ask_primary(served: Served, timeout: float = 1.0) -> str | None:
-    """Ask every member's health endpoint at once which one takes writes."""
-
-    def takes_writes(member: Member) -> bool:
-        connection = http.client.HTTPConnection(member.address, served.health_port, timeout=timeout)
-        try:
-            connection.request("GET", "/primary")
-            return connection.getresponse().status == 200
-        except (OSError, http.client.HTTPException, ValueError):
-            return False
-        finally:
-            connection.close()
-
-    if not served.members:
-        return None
-    with ThreadPoolExecutor(len(served.members)) as pool:
-        answers = list(pool.map(takes_writes, served.members))
-    found: Iterable[str] = (member.name for member, yes in zip(served.members, answers, strict=True) if yes)
-    return next(iter(found), None)

@@ -66,7 +66,9 @@ class EdgeService:
         if check and done:
             return done
         before = self._edge().process()
-        if self._edge().started(self.today()) < _written(self.paths.configuration):
+        # Certificates are read when HAProxy starts, too.
+        read = [self.paths.configuration, *(self.paths.etc / "tls").glob("*.crt")]
+        if self._edge().started(self.today()) < max(map(_written, read)):
             if not check:
                 self._systemctl("reload", EDGE)
                 late = f"{EDGE} did not come back after its reload"

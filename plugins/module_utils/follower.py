@@ -5,7 +5,8 @@
 
 The address of a container changes whenever it is made anew, and weeks may lie between attach and flip. The follower
 looks at what docker tells (at once on an event, and every ten seconds), and at what HAProxy has (every second), and
-sets right what differs. It never opens or closes an end and never writes a pointer.
+sets right what differs. It has each driver tend its container; apart from that it never opens or closes an end, and it
+never writes a pointer.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from .docker import Docker, DockerError, Events
 from .edge import WAITING, Edge, EdgeError, EdgeSettings, Served, Server, read_pointer
 from .flip_marker import FlipMarker
 from .paths import PATHS, Paths, write_file
-from .stores.base import CLUSTER, LOCAL
+from .stores.base import CLUSTER, LOCAL, Probe, Tend
 
-#: Says whether an end, found at this address and port, is fenced; None when nobody can tell.
-Probe = Callable[[str, int], "bool | None"]
 Say = Callable[[str], None]
 
+#: How often a driver looks after its container, besides whenever docker tells something.
+TEND_SECONDS = 2.0
 EVENTS = ("start", "die", "destroy", "pause", "unpause", "rename")
 
 
@@ -43,9 +44,13 @@ class Follower:
     docker: Docker
     paths: Paths = PATHS
     probes: Mapping[str, Probe] = field(default_factory=dict)
+    tends: Mapping[str, Tend] = field(default_factory=dict)
+    tidy: Callable[[], None] = lambda: None
+    """Ends a hold of requests that nobody owns any more."""
     clock: Callable[[], float] = time.time
     say: Say = say
     _addresses: dict[str, str | None] = field(default_factory=dict)
+    _tended: dict[str, float] = field(default_factory=dict)
     _known: bool = False
     _subnets: list[str] = field(default_factory=list)
     _trouble: dict[str, str] = field(default_factory=dict)
@@ -58,6 +63,7 @@ class Follower:
                 self._addresses[name] = self.docker.address(project, served.service)
             self._subnets = self.docker.subnets(project)
             self._known = True
+            self._tended.clear()
             self._told("docker", None)
         except DockerError as problem:
             self._told("docker", str(problem))
@@ -73,6 +79,15 @@ class Follower:
             self._told("edge", None)
         except (EdgeError, OSError) as problem:
             self._told("edge", str(problem))
+
+    def tend(self) -> None:
+        """Have each driver look after its container: now if something happened, or after a while."""
+        self.tidy()
+        for name, tend in self.tends.items():
+            address, now = self._addresses.get(name), self.clock()
+            if address and now - self._tended.get(name, float("-inf")) >= TEND_SECONDS:
+                self._tended[name] = now
+                tend(address, self.settings.stores[name].service_port)
 
     def _servers(self, served: Served) -> None:
         local, source, cluster = (f"{served.name}_{part}" for part in (LOCAL, "source", CLUSTER))
@@ -209,6 +224,7 @@ def run(follower: Follower, stopped: Callable[[], bool] = lambda: False, tick: f
             follower.look()
             looked = time.monotonic()
         follower.reconcile()
+        follower.tend()
         happened = _wait(events, tick)
         if happened is None and events is not None:
             events.close()

@@ -66,6 +66,16 @@ class Paths:
         """The lock that every stage of a store takes."""
         return self.run / f"{store}.lock"
 
+    @property
+    def requests(self) -> Path:
+        """What Caddy had and was given for a hold of requests; there while one is on, or was left."""
+        return self.run / "requests.json"
+
+    @property
+    def requests_lock(self) -> Path:
+        """The lock that a hold of requests takes."""
+        return self.run / "requests.lock"
+
     def request(self, store: str, stage: str) -> Path:
         """What the controller asks of the next run of a stage."""
         return self.run / f"{store}.{stage}.request.json"

@@ -12,6 +12,7 @@ from typing import Any
 
 #: The summary of a store: where each figure comes from, as (stage, path into the stage's result).
 SUMMARY: dict[str, tuple[str, tuple[str, ...]]] = {
+    "restart_stall_seconds": ("prepare", ("stall_seconds",)),
     "bytes": ("follow", ("bytes",)),
     "cutover_seconds": ("cutover", ("seconds",)),
     "stall_seconds": ("cutover", ("flip", "hold_seconds")),

@@ -10,7 +10,6 @@ it stands in a file that is replaced in one step, so whoever looks at it finds e
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import importlib
 import json
 import os
@@ -25,12 +24,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from . import cutover
-from .cutover import FlipUnfinished, Limits, NoWayBack
-from .edge import Edge, EdgeSettings, StoreDoor
+from .cutover import FlipUnfinished, Limits, NoWayBack, other
+from .door import StoreDoor
+from .edge import EdgeSettings
 from .flip_marker import FlipMarker, clear_marker, process_started
 from .paths import PATHS, Paths, read_json, remove_file, write_file
 from .stage_unit import READING, STAGES, owner_lives
+from .store_lock import locked
 from .stores import DRIVERS
 from .stores.base import CLUSTER, LOCAL, Busy, Store, StoreError
 
@@ -139,31 +139,6 @@ class Record:
     def _write(self) -> None:
         self._written = self._clock()
         write_file(self._path, json.dumps(self.content, default=str) + "\n")
-
-
-@contextlib.contextmanager
-def locked(path: Path, what: str, patience: float, wait: Callable[[float], None] = time.sleep) -> Iterator[None]:
-    """Take a store's lock, which ends with its process."""
-    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    with open(path, "a+", encoding="utf-8") as file:
-        os.fchmod(file.fileno(), 0o600)
-        ends = time.monotonic() + patience
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= ends:
-                    file.seek(0)
-                    holder = file.read().strip() or "another process"
-                    raise StoreError(
-                        f"{holder} runs on the app server, so '{what}' cannot: wait for its end, then run it again"
-                    ) from None
-                wait(0.2)
-        file.truncate(0)
-        file.write(f"'{what}' (pid {os.getpid()})")
-        file.flush()
-        yield
 
 
 class Signals:
@@ -298,6 +273,10 @@ class Runner:
     def _status(self, store: Store, record: Record, options: Options) -> dict[str, Any]:
         return {"result": self.stands(store)}
 
+    def _prepare(self, store: Store, record: Record, options: Options) -> dict[str, Any]:
+        outcome = store.prepare(record.progress)
+        return {"changed": bool(outcome.get("changed")), "result": outcome}
+
     def _follow(self, store: Store, record: Record, options: Options) -> dict[str, Any]:
         result = store.follow(record.progress)
         return {"result": result, "changed": bool(result.get("changed", True))}
@@ -323,12 +302,12 @@ class Runner:
                 f"store {self.name} was rolled back on purpose at {returned.get('at')}: it stays on the local end "
                 "until you set offload_again=true"
             )
-        outcome = self._flip(store, record, options, "cutover", store.local.name, store.cluster.name)
+        outcome = self._flip(store, record, options, "cutover", CLUSTER)
         remove_file(self.paths.returned(self.name))
         return outcome
 
     def _rollback(self, store: Store, record: Record, options: Options) -> dict[str, Any]:
-        return self._flip(store, record, options, "rollback", store.cluster.name, store.local.name)
+        return self._flip(store, record, options, "rollback", LOCAL)
 
     def _commit(self, store: Store, record: Record, options: Options) -> dict[str, Any]:
         if store.door.pointer() != CLUSTER:
@@ -347,15 +326,18 @@ class Runner:
             )
         return {"changed": store.detach(), "result": {"serving": LOCAL}}
 
+    def _restore(self, store: Store, record: Record, options: Options) -> dict[str, Any]:
+        if store.door.pointer() != LOCAL:
+            raise StoreError(f"store {self.name} is served by its cluster, so its local end cannot be as it was found")
+        outcome = store.restore(record.progress)
+        return {"changed": bool(outcome.get("changed")), "result": outcome}
+
     # parts
 
-    def _flip(
-        self, store: Store, record: Record, options: Options, stage: str, leaving: str, taking: str
-    ) -> dict[str, Any]:
+    def _flip(self, store: Store, record: Record, options: Options, stage: str, taking: str) -> dict[str, Any]:
         if store.door.pointer() == taking:
             # Also where the run that moved it was never heard of again: how it went is kept.
             return {"result": {"serving": taking, "flip": self._last_flip(taking)}}
-        ends = {store.local.name: store.local, store.cluster.name: store.cluster}
         limits = limits_of({**store_settings(self.name, self.paths).get("limits", {}), **options.limits})
         begun = time.monotonic()
 
@@ -369,9 +351,9 @@ class Runner:
             record.progress("ready", {"attempt": attempt, "attempts": options.attempts})
             with self._signals.shield():
                 bound = time.time() + limits.hold_seconds + limits.release_seconds
-                FlipMarker.mine(stage, leaving, taking, bound).write(self.paths.flip(self.name))
+                FlipMarker.mine(stage, other(taking), taking, bound).write(self.paths.flip(self.name))
                 try:
-                    done = cutover.flip(ends[leaving], ends[taking], store.door, limits, note=step)
+                    done = store.move(taking, limits, step)
                 except FlipUnfinished:
                     # The marker stays: recovery goes on from it.
                     raise
@@ -402,7 +384,7 @@ class Runner:
         limits = limits_of(store_settings(self.name, self.paths).get("limits", {}))
         with self._signals.shield():
             try:
-                serving = cutover.settle(store.local, store.cluster, store.door, limits)
+                serving = store.settle(limits)
             except NoWayBack as problem:
                 print(f"store {self.name}: {problem}", flush=True)
                 raise
@@ -451,7 +433,7 @@ class Runner:
         known = {
             "pointer": store.door.pointer(),
             "connections": store.door.connections(),
-            "held": Edge(self.paths.socket).held(self.name) if isinstance(store.door, StoreDoor) else False,
+            "held": store.door.held() if isinstance(store.door, StoreDoor) else False,
             "flip_under_way": FlipMarker.read(self.paths.flip(self.name)) is not None,
             "returned": read_json(self.paths.returned(self.name)),
             "last_comparison": read_json(self._kept("compare")),

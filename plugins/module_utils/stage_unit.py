@@ -20,7 +20,7 @@ from .flip_marker import process_started
 from .paths import PATHS, Paths, read_json, remove_file, write_file
 from .stores.base import StoreError
 
-STAGES = ("plan", "follow", "compare", "cutover", "rollback", "commit", "detach", "status")
+STAGES = ("plan", "prepare", "follow", "compare", "cutover", "rollback", "commit", "detach", "restore", "status")
 #: These change nothing, so they may run beside another stage.
 READING = ("plan", "status")
 
@@ -144,6 +144,10 @@ def owner_lives(record: Mapping[str, Any]) -> bool:
 def would_change(stage: str, standing: Mapping[str, Any]) -> bool:
     """Whether a stage would change anything, as far as what `tutorops status` says about the store tells."""
     reached = standing.get("stage")
+    if stage == "prepare":
+        return not standing.get("prepared", True)
+    if stage == "restore":
+        return bool(standing.get("prepared", False))
     if stage == "follow":
         return reached not in ("following", "cutover", "committed")
     if stage == "cutover":

@@ -20,7 +20,7 @@ options:
   store:
     description: The store.
     type: str
-    choices: [mysql]
+    choices: [mysql, mongodb, redis]
     required: true
   settings:
     description: The settings of the store's driver, as they are written to C(/etc/tutorops/stores) on the app server.
@@ -44,13 +44,17 @@ options:
             description: Its port.
             type: int
           root_user:
-            description: Who may do everything there.
+            description: Who may do everything there, for O(store=mysql).
             type: str
-            required: true
           root_password:
             description: The password of O(settings.source.root_user).
             type: str
-            required: true
+          user:
+            description: Who is let in there, for O(store=redis).
+            type: str
+          password:
+            description: The password of O(settings.source.user).
+            type: str
       cluster:
         description: The cluster and its accounts.
         type: dict
@@ -66,34 +70,79 @@ options:
           health_port:
             description: The port of their health endpoint.
             type: int
+          sentinel_port:
+            description: The port of their Sentinels, for O(store=redis).
+            type: int
+          sentinel_name:
+            description: What Sentinels call the cluster.
+            type: str
+          sentinel_user:
+            description: The account of Sentinels.
+            type: str
+          sentinel_password:
+            description: The password of O(settings.cluster.sentinel_user).
+            type: str
           group_name:
             description: The name of their group.
             type: str
           admin_user:
             description: Their administrator.
             type: str
-            required: true
           admin_password:
             description: The password of O(settings.cluster.admin_user).
             type: str
           replication_user:
             description: The account of replication.
             type: str
-            required: true
           replication_password:
             description: The password of O(settings.cluster.replication_user).
             type: str
+      application:
+        description: The platform's account, for stores whose local end has none yet.
+        type: dict
+        suboptions:
+          user:
+            description: Its name.
+            type: str
+          password:
+            description: Its password.
+            type: str
+          databases:
+            description: The databases that it may use, for O(store=mongodb).
+            type: list
+            elements: str
+      set_name:
+        description: The name of the set, for O(store=mongodb).
+        type: str
+      keyfile:
+        description: What members of the set prove themselves with.
+        type: str
       edge_address:
         description: The address of the edge.
         type: str
+      edge_port:
+        description: Its port for the store.
+        type: int
       tutor_root:
         description: The root of Tutor.
+        type: str
+      tutor_owner:
+        description: To whom it belongs.
+        type: str
+      tutor_binary:
+        description: The tutor executable.
+        type: str
+      tutor_plugins_root:
+        description: The folder of its plugins.
         type: str
       source_address:
         description: Where members reach the container.
         type: str
       source_port:
         description: The port there.
+        type: int
+      way_back_port:
+        description: The port by which the container reaches the cluster, for O(store=redis).
         type: int
       databases:
         description: The databases; empty for all.
@@ -111,7 +160,7 @@ options:
         description: Limits of a flip.
         type: dict
   members:
-    description: What M(tutorops.scale.mysql_member_info) found on each member, with the name of the host as C(host).
+    description: What the cluster's role found on each member, with the name of the host as C(host).
     type: list
     elements: dict
     required: true
@@ -126,8 +175,8 @@ options:
     default: false
   pointer:
     description: The pointer of the store. Where it names the cluster there is nothing left to plan.
+      The default is the one that the role C(tutorops.scale.edge) keeps.
     type: path
-    default: /var/lib/tutorops/pointers/mysql
 extends_documentation_fragment:
   - tutorops.scale.attributes.reads
 """
@@ -181,6 +230,7 @@ from ansible_collections.tutorops.scale.plugins.module_utils.edge import read_po
 from ansible_collections.tutorops.scale.plugins.module_utils.mysql_container import ContainerConnection
 from ansible_collections.tutorops.scale.plugins.module_utils.mysql_facts import read_source
 from ansible_collections.tutorops.scale.plugins.module_utils.mysql_plan import PlanFacts, estimate, judge
+from ansible_collections.tutorops.scale.plugins.module_utils.paths import PATHS
 from ansible_collections.tutorops.scale.plugins.module_utils.stores.base import CLUSTER, Finding, StoreError
 
 
@@ -204,13 +254,24 @@ def unreadable(problem: Exception) -> Finding:
     )
 
 
-def plan(given: dict[str, Any], docker: Docker) -> tuple[list[Finding], dict[str, object] | None]:
+Plan = tuple[list[Finding], "dict[str, object] | None"]
+
+
+def plan(given: dict[str, Any], docker: Docker) -> Plan:
     """The findings and the estimate."""
+    store = given["store"]
+    if store not in PLANS:
+        raise StoreError(f"store {store} cannot be planned by this release, only {', '.join(PLANS)}")
+    pointer = Path(given["pointer"] or PATHS.pointer(store))
+    if pointer.exists() and read_pointer(pointer, store) == CLUSTER:
+        return [Finding(f"{store}.moved", "info", "store", "the cluster serves already")], None
+    return PLANS[store](given, docker)
+
+
+def plan_mysql(given: dict[str, Any], docker: Docker) -> Plan:
+    """What MySQL's container and the members tell."""
     settings = given["settings"]
     source, cluster, project = settings["source"], settings["cluster"], settings["compose_project"]
-    pointer = Path(given["pointer"])
-    if pointer.exists() and read_pointer(pointer, given["store"]) == CLUSTER:
-        return [Finding("mysql.moved", "info", "store", "the cluster serves already")], None
     try:
         container = docker.container(project, source["service"])
         if container is None or not container.running:
@@ -233,6 +294,9 @@ def plan(given: dict[str, Any], docker: Docker) -> tuple[list[Finding], dict[str
     return judge(known), estimate(known).as_dict()
 
 
+#: Who judges each store.
+PLANS = {"mysql": plan_mysql}
+
 #: Only the passwords are secret: marking everything would hide every word that the settings and a finding share.
 SETTINGS = dict(
     compose_project=dict(type="str", required=True),
@@ -242,8 +306,10 @@ SETTINGS = dict(
         options=dict(
             service=dict(type="str", required=True),
             port=dict(type="int"),
-            root_user=dict(type="str", required=True),
-            root_password=dict(type="str", required=True, no_log=True),
+            root_user=dict(type="str"),
+            root_password=dict(type="str", no_log=True),
+            user=dict(type="str"),
+            password=dict(type="str", no_log=True),
         ),
     ),
     cluster=dict(
@@ -253,17 +319,36 @@ SETTINGS = dict(
             members=dict(type="list", elements="dict"),
             port=dict(type="int"),
             health_port=dict(type="int"),
+            sentinel_port=dict(type="int"),
+            sentinel_name=dict(type="str"),
+            sentinel_user=dict(type="str"),
+            sentinel_password=dict(type="str", no_log=True),
             group_name=dict(type="str"),
-            admin_user=dict(type="str", required=True),
+            admin_user=dict(type="str"),
             admin_password=dict(type="str", no_log=True),
-            replication_user=dict(type="str", required=True),
+            replication_user=dict(type="str"),
             replication_password=dict(type="str", no_log=True),
         ),
     ),
+    application=dict(
+        type="dict",
+        options=dict(
+            user=dict(type="str"),
+            password=dict(type="str", no_log=True),
+            databases=dict(type="list", elements="str"),
+        ),
+    ),
+    set_name=dict(type="str"),
+    keyfile=dict(type="str", no_log=True),
     edge_address=dict(type="str"),
+    edge_port=dict(type="int"),
     tutor_root=dict(type="str"),
+    tutor_owner=dict(type="str"),
+    tutor_binary=dict(type="str"),
+    tutor_plugins_root=dict(type="str"),
     source_address=dict(type="str"),
     source_port=dict(type="int"),
+    way_back_port=dict(type="int"),
     databases=dict(type="list", elements="str"),
     tls=dict(type="dict"),
     copy=dict(type="str", choices=["auto", "physical", "logical"], default="auto"),
@@ -274,12 +359,12 @@ SETTINGS = dict(
 def main() -> None:
     module = AnsibleModule(
         argument_spec=dict(
-            store=dict(type="str", choices=["mysql"], required=True),
+            store=dict(type="str", choices=["mysql", "mongodb", "redis"], required=True),
             settings=dict(type="dict", required=True, options=SETTINGS),
             members=dict(type="list", elements="dict", required=True),
             tutor=dict(type="dict", default={}),
             attached=dict(type="bool", default=False),
-            pointer=dict(type="path", default="/var/lib/tutorops/pointers/mysql"),
+            pointer=dict(type="path"),
         ),
         supports_check_mode=True,
     )

@@ -24,7 +24,7 @@ options:
   stage:
     description: The stage.
     type: str
-    choices: [plan, follow, compare, cutover, rollback, commit, detach, status]
+    choices: [plan, prepare, follow, compare, cutover, rollback, commit, detach, restore, status]
     required: true
   timeout:
     description:

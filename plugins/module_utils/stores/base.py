@@ -12,13 +12,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from ..cutover import Flip, Limits, Note
 
 LOCAL = "local"
 CLUSTER = "cluster"
 
 #: Receives what a stage is doing: a phase name and figures such as ``bytes_done``, ``bytes_total``, ``rate``.
 Progress = Callable[[str, "dict[str, Any]"], None]
+#: Takes the address and the port of a local container that runs; says whether that end is fenced, None when nobody can
+#: tell. What a driver's static method ``probe(settings)`` returns, where it has one.
+Probe = Callable[[str, int], "bool | None"]
+#: Takes the same, and brings that container into the state that the store's pointer asks of it. What a driver's static
+#: method ``tend(settings)`` returns, where it has one. The follower calls it, never twice at once, as soon as it knows
+#: of a container that started and every few seconds after that. It takes the store's lock without
+#: waiting (store_lock.locked), because a stage that runs comes first, is quick and idempotent; what it raises is said.
+Tend = Callable[[str, int], None]
 
 
 def amounts(done: int, total: int, seconds: float) -> dict[str, int | None]:
@@ -155,14 +166,14 @@ class Door(Protocol):
     def decide(self, end: str) -> None:
         """Write the pointer and fsync it: the one commit point of a flip."""
 
-    def hold(self) -> None:
-        """Let new work wait. It ends by itself when its owner dies or restarts."""
+    def hold(self, seconds: float = 6.0) -> None:
+        """Let new work wait, for so long at most. It ends by itself when its owner dies or restarts."""
 
     def release(self) -> None:
         """End a hold; harmless without one."""
 
     def connections(self) -> int:
-        """How many connections pass through the door now."""
+        """How many connections through the door may carry work now."""
 
     def drop(self) -> None:
         """Close the connections that pass through the door."""
@@ -172,15 +183,27 @@ class Door(Protocol):
 
 
 class Store(Protocol):
-    """A store's whole journey, driven on the app server."""
+    """A store's whole journey, driven on the app server.
+
+    A driver has a class method ``from_settings(settings, door)``, which takes what stands in its file below
+    /etc/tutorops/stores, and may have the static methods ``probe(settings)`` and ``tend(settings)`` (see above).
+    """
 
     name: str
-    local: End
-    cluster: End
     door: Door
 
     def plan(self) -> list[Finding]:
         """Read both ends and tell what would happen and what blocks it. Changes nothing."""
+
+    def prepare(self, progress: Progress) -> dict[str, Any]:
+        """Do to the local end what has to be done before the platform is rolled to the edge; tell ``changed``.
+
+        Runs when Tutor's configuration is rendered and the edge stands, and again at every later run: nothing is done
+        then. Where requests have to wait for it, ``stall_seconds`` tells for how long they did.
+        """
+
+    def restore(self, progress: Progress) -> dict[str, Any]:
+        """Undo prepare(), once detach() is done and Tutor is configured as it was found; tells the same."""
 
     def follow(self, progress: Progress) -> dict[str, Any]:
         """Seed the cluster from the local end if it was not, and leave it closed and following."""
@@ -191,6 +214,12 @@ class Store(Protocol):
     def ready(self) -> None:
         """Raise StoreError with the reason when a flip must not be tried now."""
 
+    def move(self, end: str, limits: Limits, note: Note) -> Flip:
+        """Move the work to ``end``, as cutover.flip() does and with the errors that it raises."""
+
+    def settle(self, limits: Limits) -> str:
+        """Finish or undo a move that was interrupted; return the end that serves (see cutover.settle)."""
+
     def commit(self) -> None:
         """End the way back: the local end no longer follows and stays closed."""
 
@@ -198,4 +227,7 @@ class Store(Protocol):
         """Stop following, and take what was added to the local end away; return whether there was anything to do."""
 
     def status(self) -> dict[str, Any]:
-        """What an operator wants to see: stage, pointer, members and roles, lag, last comparison, next steps."""
+        """What an operator wants to see: stage, members and roles, lag, way back, trouble, next steps.
+
+        ``prepared`` is false while prepare() would still change something.
+        """

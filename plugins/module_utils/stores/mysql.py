@@ -14,6 +14,7 @@ from .. import mysql_channel as channels
 from .. import mysql_checks as checks
 from .. import mysql_gtid as gtid
 from .. import mysql_return as way_back
+from ..cutover import FencedStore
 from ..docker import Docker
 from ..mysql_channel import MIGRATE, ROLLBACK, ChannelState
 from ..mysql_client import Connection
@@ -27,15 +28,17 @@ from ..mysql_sessions import own_address
 from ..mysql_settings import MysqlSettings, accounts
 from ..mysql_source import MysqlSource
 from ..paths import remove_file, write_file
-from .base import CLUSTER, LOCAL, Comparison, Door, Finding, Progress, StoreError, Unreachable
+from .base import CLUSTER, LOCAL, Comparison, Door, Finding, Probe, Progress, StoreError, Unreachable
 
 _PROBE_SECONDS = 2.0
 
 
-class MysqlStore:
+class MysqlStore(FencedStore):
     """Drives MySQL's journey on the app server (see stores/base.py)."""
 
     name = "mysql"
+    local: LocalEnd
+    cluster: ClusterEnd
 
     def __init__(
         self,
@@ -56,7 +59,7 @@ class MysqlStore:
         return cls(MysqlSettings.from_dict(settings), door)
 
     @staticmethod
-    def probe(given: Mapping[str, Any]) -> Callable[[str, int], bool | None]:
+    def probe(given: Mapping[str, Any]) -> Probe:
         """A way for the follower to ask, often, whether the container is fenced."""
         settings = MysqlSettings.from_dict(given)
         kept: dict[tuple[str, int], Connection] = {}
@@ -108,6 +111,10 @@ class MysqlStore:
                 group_name=settings.group_name,
             )
         )
+
+    def prepare(self, progress: Progress) -> dict[str, Any]:
+        """Nothing: the container takes part as it was found."""
+        return {"changed": False}
 
     def follow(self, progress: Progress) -> dict[str, Any]:
         """Seed the cluster if need be, and leave it closed and following; after a cutover, keep the way back going."""

@@ -17,9 +17,11 @@ CHECKOUT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(CHECKOUT / ".ansible" / "collections"))
 
 from edge_world import World  # noqa: E402
+from request_world import Platform  # noqa: E402
+from tls_world import TlsWorld  # noqa: E402
 
 IMAGE = "tutorops-lab/appserver"
-CONTAINER = "tutorops-test-edge"
+HOST = "tutorops-test-edge"
 
 
 def docker(*words: str) -> str:
@@ -35,22 +37,53 @@ def haproxy_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         subprocess.run([sys.executable, CHECKOUT / "molecule" / "shared" / "lab.py", "images"], check=True)
     # Short, because the path of a socket is.
     folder = tmp_path_factory.mktemp("e")
-    subprocess.run(["docker", "rm", "--force", CONTAINER], capture_output=True, check=False)
-    docker("run", "--detach", "--init", "--name", CONTAINER, "--network", "host", "--cap-add", "NET_ADMIN",
+    subprocess.run(["docker", "rm", "--force", HOST], capture_output=True, check=False)
+    docker("run", "--detach", "--init", "--name", HOST, "--network", "host", "--cap-add", "NET_ADMIN",
            "--volume", f"{folder}:{folder}", IMAGE, "sleep", "infinity")  # fmt: skip
     try:
-        docker("exec", CONTAINER, "apt-get", "install", "--yes", "--no-install-recommends", "-qq", "haproxy")
+        docker("exec", HOST, "apt-get", "install", "--yes", "--no-install-recommends", "-qq", "haproxy")
         yield folder
     finally:
-        docker("rm", "--force", CONTAINER)
+        docker("rm", "--force", HOST)
+
+
+def run(*words: str) -> str:
+    """Run a command where HAProxy is."""
+    return docker("exec", HOST, *words)
+
+
+def a_folder(haproxy_host: Path) -> Path:
+    folder = haproxy_host / f"{time.monotonic_ns():x}"
+    folder.mkdir()
+    return folder
 
 
 @pytest.fixture
 def world(haproxy_host: Path) -> Iterator[World]:
     """An edge before one store with two members, and everything around it."""
-    folder = haproxy_host / f"{time.monotonic_ns():x}"
-    folder.mkdir()
-    made = World(folder, CHECKOUT, lambda *words: docker("exec", CONTAINER, *words))
+    made = World(a_folder(haproxy_host), CHECKOUT, run)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
+
+
+@pytest.fixture
+def tls_world(haproxy_host: Path) -> Iterator[TlsWorld]:
+    """An edge before stores that speak TLS on the way to their members."""
+    made = TlsWorld(a_folder(haproxy_host), CHECKOUT, run)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
+
+
+@pytest.fixture
+def platform(haproxy_host: Path) -> Iterator[Platform]:
+    """A real Caddy before a small web server, with an edge where requests may wait."""
+    made = Platform(a_folder(haproxy_host), CHECKOUT, run)
     try:
         made.start()
         yield made

@@ -16,18 +16,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import jinja2
-from ansible_collections.tutorops.scale.plugins.module_utils.edge import Edge, EdgeError, EdgeSettings, StoreDoor
+from ansible_collections.tutorops.scale.plugins.module_utils.door import StoreDoor
+from ansible_collections.tutorops.scale.plugins.module_utils.edge import Edge, EdgeError, EdgeSettings
 from ansible_collections.tutorops.scale.plugins.module_utils.edge_service import EdgeService
-from ansible_collections.tutorops.scale.plugins.module_utils.follower import Follower, Probe
+from ansible_collections.tutorops.scale.plugins.module_utils.follower import Follower
 from ansible_collections.tutorops.scale.plugins.module_utils.paths import Paths
+from ansible_collections.tutorops.scale.plugins.module_utils.stores.base import Probe
 
 #: Loopback addresses stand for hosts.
 EDGE, CONTAINER, OTHER_CONTAINER, DB1, DB2 = "127.8.0.1", "127.8.0.2", "127.8.0.3", "127.8.1.1", "127.8.1.2"
 
 
-def free_port() -> int:
+def free_port(address: str = EDGE) -> int:
     with socket.socket() as sock:
-        sock.bind((EDGE, 0))
+        sock.bind((address, 0))
         port: int = sock.getsockname()[1]
         return port
 
@@ -143,9 +145,13 @@ class FakeDocker:
 
 
 class World:
-    """One edge, one store, its container and its two members."""
+    """One edge, one store, its container and its two members; ``stores`` and ``requests`` take more."""
 
-    def __init__(self, folder: Path, checkout: Path, run: Callable[..., str]) -> None:
+    def __init__(self, folder: Path, checkout: Path, run: Callable[..., str], address: str = EDGE) -> None:
+        self.address = address
+        self.stores: dict[str, dict[str, object]] = {}
+        self.requests: dict[str, int] = {}
+        self.project = "tutor_local"
         self.paths = Paths(folder / "etc", folder / "var", folder / "run")
         self._template = checkout / "roles" / "edge" / "templates" / "haproxy.cfg.j2"
         self._run = run
@@ -173,7 +179,12 @@ class World:
             "health_port": self.health_port,
             "members": [{**member, "port": self.server_port} for member in members],
         }
-        return {"address": EDGE, "compose_project": "tutor_local", "stores": {"mysql": store}}
+        return {
+            "address": self.address,
+            "compose_project": self.project,
+            "requests": self.requests,
+            "stores": {"mysql": store, **self.stores},
+        }
 
     def configure(self, patience: int = 30) -> None:
         """Write what role edge writes."""
@@ -182,15 +193,17 @@ class World:
         environment.filters["comment"] = lambda text: f"# {text}"
         text = environment.from_string(self._template.read_text(encoding="utf-8")).render(
             ansible_managed="Ansible managed",
+            __edge_etc=str(self.paths.etc),
             __edge_state=str(self.paths.var),
-            edge_address=EDGE,
+            __edge_requests=self.requests,
+            edge_address=self.address,
             edge_patience=patience,
             edge_stores=self.settings["stores"],
         )
         self.paths.configuration.write_text(text.replace("/run/tutorops/", f"{self.paths.run}/"), encoding="utf-8")
 
-    def write_pointer(self, end: str) -> None:
-        self.paths.pointer("mysql").write_text(f"mysql {end}\n", encoding="utf-8")
+    def write_pointer(self, end: str, store: str = "mysql") -> None:
+        self.paths.pointer(store).write_text(f"{store} {end}\n", encoding="utf-8")
 
     def start(self) -> None:
         """Start HAProxy as its unit does."""

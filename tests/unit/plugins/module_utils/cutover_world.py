@@ -277,7 +277,7 @@ class FakeDoor:
         with self.world.call("door.decide") as do:
             do(write)
 
-    def hold(self) -> None:
+    def hold(self, seconds: float = 6.0) -> None:
         def hold() -> None:
             self.held = True
             self.world.held_since = self.world.now

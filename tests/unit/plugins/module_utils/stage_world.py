@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.tutorops.scale.plugins.module_utils.cutover import FencedStore
 from ansible_collections.tutorops.scale.plugins.module_utils.edge import read_pointer, write_pointer
 from ansible_collections.tutorops.scale.plugins.module_utils.paths import Paths, read_json, write_file
 from ansible_collections.tutorops.scale.plugins.module_utils.stage import Runner, Signals, slow_motion
@@ -86,7 +87,7 @@ class FileDoor:
     def decide(self, end: str) -> None:
         write_pointer(self._paths.pointer("mysql"), "mysql", end)
 
-    def hold(self) -> None:
+    def hold(self, seconds: float = 6.0) -> None:
         self._set(held=True)
 
     def release(self) -> None:
@@ -103,7 +104,7 @@ class FileDoor:
 
 
 @dataclass
-class FileStore:
+class FileStore(FencedStore):
     """The store and what a test wants it to do."""
 
     paths: Paths
@@ -119,6 +120,17 @@ class FileStore:
 
     def plan(self) -> list[Finding]:
         return self.findings
+
+    def prepare(self, progress: Any) -> dict[str, Any]:
+        changed = not self.local.state().get("prepared")
+        progress("restart", {})
+        self.local.set(prepared=True)
+        return {"changed": changed, "stall_seconds": 3.0 if changed else 0.0}
+
+    def restore(self, progress: Any) -> dict[str, Any]:
+        changed = bool(self.local.state().get("prepared"))
+        self.local.set(prepared=False)
+        return {"changed": changed}
 
     def follow(self, progress: Any) -> dict[str, Any]:
         changed = self.door.pointer() == LOCAL and self.cluster.state().get("follows") != LOCAL

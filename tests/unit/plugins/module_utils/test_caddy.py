@@ -9,7 +9,13 @@ import json
 from typing import Any
 
 import pytest
-from ansible_collections.tutorops.scale.plugins.module_utils.caddy import Caddy, CaddyError, Upstream, upstreams
+from ansible_collections.tutorops.scale.plugins.module_utils.caddy import (
+    Caddy,
+    CaddyError,
+    Upstream,
+    keep_waiting_connections,
+    upstreams,
+)
 from ansible_collections.tutorops.scale.plugins.module_utils.netns import NetworkError, Response
 
 
@@ -65,9 +71,26 @@ class Admin:
 
 def test_connections_are_forgotten_by_giving_caddy_its_own_configuration() -> None:
     text = json.dumps(CONFIG).encode()
-    admin = Admin(body=text)
-    Caddy(42, admin).forget_connections()
+    admin, kept = Admin(body=text), []
+    Caddy(42, admin, keep=kept.append).forget_connections()
     assert admin.calls == [("GET", "/config/", None), ("POST", "/load", text)]
+    assert kept == [42]
+
+
+def test_it_is_given_another_configuration_and_loses_no_connection() -> None:
+    admin, kept = Admin(), []
+
+    def keep(pid: int) -> None:
+        assert not admin.calls, "what waits has to be kept before Caddy listens anew"
+        kept.append(pid)
+
+    Caddy(42, admin, keep=keep).load({"apps": {}})
+    assert admin.calls == [("POST", "/load", b'{"apps": {}}')]
+    assert kept == [42]
+
+
+def test_what_waits_at_a_process_that_is_gone_needs_nothing() -> None:
+    keep_waiting_connections(2**22 + 1)
 
 
 def test_requests_under_way_are_counted_by_address() -> None:

@@ -54,7 +54,7 @@ def test_by_hand_the_command_line_says_everything(store: FileStore) -> None:
 
 def test_an_unknown_stage(store: FileStore, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["stage", "mysql:fly"], store.paths) == 1
-    assert "name a stage of store mysql: one of plan, follow" in capsys.readouterr().err
+    assert "name a stage of store mysql: one of plan, prepare, follow" in capsys.readouterr().err
 
 
 def test_recover_takes_the_name_of_a_unit(store: FileStore, capsys: pytest.CaptureFixture[str]) -> None:

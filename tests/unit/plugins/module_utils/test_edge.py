@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import http.server
 import socket
 import tempfile
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,55 +16,11 @@ from ansible_collections.tutorops.scale.plugins.module_utils.edge import (
     EdgeError,
     EdgeSettings,
     Member,
-    Served,
     Server,
-    StoreDoor,
-    ask_primary,
     read_pointer,
     write_pointer,
 )
-
-#: As HAProxy 3.0 prints it.
-STATE = """1
-# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight \
-srv_time_since_last_change srv_check_status srv_check_result srv_check_health srv_check_state srv_agent_state \
-bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord srv_use_ssl srv_check_port srv_check_addr srv_agent_addr \
-srv_agent_port
-3 mysql_local 1 local 172.18.0.5 2 0 1 1 1 1 0 2 0 0 0 0 mysql.local.invalid 3306 - 0 0 - - 0
-3 mysql_local 2 waiting 127.0.0.1 2 0 1 1 1 1 0 2 0 0 0 0 - 1 - 0 0 - - 0
-4 mysql_cluster 1 db1 10.0.0.11 0 0 1 1 1 8 2 0 6 0 0 0 - 3306 - 0 9200 - - 9200
-4 mysql_cluster 2 db2 10.0.0.12 2 1 1 1 1 8 2 0 14 0 0 0 - 3306 - 0 9200 - - 9200
-
-"""
-
-
-class Haproxy:
-    """Answers each command with what a test says, and keeps what it was sent."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.answers: dict[str, str] = {}
-        self.heard: list[str] = []
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.bind(str(path))
-        self._socket.listen()
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                client, _ = self._socket.accept()
-            except OSError:
-                return
-            with client:
-                line = client.recv(65536).decode().strip()
-                self.heard.append(line)
-                answer = next((text for start, text in self.answers.items() if line.startswith(start)), "\n")
-                client.sendall(answer.encode())
-
-    def close(self) -> None:
-        self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
+from haproxy_world import STATE, Haproxy
 
 
 @pytest.fixture
@@ -215,86 +169,11 @@ class TestSettings:
         assert (store.service_port, store.source_port, store.health_port, store.maxconn) == (3306, 0, 9200, 2000)
         assert store.members == (Member("db1", "10.0.0.11", 3306),)
 
+    def test_what_cannot_be_held_is_refused(self) -> None:
+        given = {**self.GIVEN, "stores": {"redis": {"port": 1, "service": "r", "service_port": 1, "hold": "breath"}}}
+        with pytest.raises(EdgeError, match="holds 'breath' for store redis, but it can only hold connections"):
+            EdgeSettings.from_dict(given)
+
     def test_a_store_that_is_not_served(self) -> None:
         with pytest.raises(EdgeError, match="serves no store 'redis', only mysql"):
             EdgeSettings.from_dict(self.GIVEN).store("redis")
-
-
-class TestDoor:
-    def door(self, haproxy: Haproxy, tmp_path: Path, primary: str | None = "db1", seconds: float = 1.0) -> StoreDoor:
-        served = Served("mysql", 3306, "mysql", 3306, members=(Member("db1", "10.0.0.11", 3306),))
-        path = tmp_path / "mysql"
-        write_pointer(path, "mysql", "local")
-        haproxy.answers["show map"] = "0x1 mysql local\n0x2 mysql cluster\n"
-        ticks = iter(range(1000))
-        return StoreDoor(
-            served,
-            Edge(haproxy.path),
-            path,
-            find_primary=lambda served: primary,
-            point_seconds=seconds,
-            clock=lambda: next(ticks) * 0.1,
-            wait=lambda seconds: None,
-        )
-
-    def test_a_primary_that_is_down_for_haproxy_is_taken_as_up(self, haproxy: Haproxy, tmp_path: Path) -> None:
-        haproxy.answers["show servers state"] = STATE
-        with pytest.raises(EdgeError, match="no usable server of the cluster end"):
-            self.door(haproxy, tmp_path).point("cluster")
-        assert "set server mysql_cluster/db1 health up" in haproxy.heard
-
-    @pytest.mark.parametrize("primary", [None, "db9"])
-    def test_no_primary_is_never_guessed(self, haproxy: Haproxy, tmp_path: Path, primary: str | None) -> None:
-        haproxy.answers["show servers state"] = STATE
-        with pytest.raises(EdgeError, match="no usable server"):
-            self.door(haproxy, tmp_path, primary).point("cluster")
-        assert not [line for line in haproxy.heard if "health up" in line]
-
-    def test_a_map_that_did_not_change(self, haproxy: Haproxy, tmp_path: Path) -> None:
-        door = self.door(haproxy, tmp_path)
-        haproxy.answers["show map"] = "0x1 mysql local\n"
-        with pytest.raises(EdgeError, match="did not take over the pointer"):
-            door.point("cluster")
-
-    def test_a_local_end_in_maintenance_is_made_ready(self, haproxy: Haproxy, tmp_path: Path) -> None:
-        haproxy.answers["show servers state"] = STATE.replace("172.18.0.5 2 0", "172.18.0.5 0 1")
-        with pytest.raises(EdgeError, match="no usable server of the local end"):
-            self.door(haproxy, tmp_path).point("local")
-        assert "set server mysql_local/local state ready" in haproxy.heard
-
-    def test_a_release_gives_the_store_its_own_limit_back(self, haproxy: Haproxy, tmp_path: Path) -> None:
-        door = self.door(haproxy, tmp_path)
-        door.hold()
-        door.release()
-        assert haproxy.heard == ["set maxconn frontend mysql 0", "set maxconn frontend mysql 2000"]
-
-
-class TestAskPrimary:
-    def test_the_one_that_says_so(self) -> None:
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                yes = self.server.server_address[0] == "127.0.0.3" and self.path == "/primary"
-                self.send_response(200 if yes else 503)
-                self.end_headers()
-
-            def log_message(self, *words: object) -> None:
-                pass
-
-        first = http.server.HTTPServer(("127.0.0.2", 0), Handler)
-        port = first.server_address[1]
-        servers = [first, http.server.HTTPServer(("127.0.0.3", port), Handler)]
-        for server in servers:
-            threading.Thread(target=server.serve_forever, daemon=True).start()
-        # One does not answer at all.
-        members = tuple(Member(f"db{number}", f"127.0.0.{number}", 3306) for number in (4, 2, 3))
-        try:
-            served = Served("mysql", 3306, "mysql", 3306, health_port=port, members=members)
-            assert ask_primary(served) == "db3"
-            assert ask_primary(Served("mysql", 3306, "mysql", 3306, health_port=port, members=members[:2])) is None
-        finally:
-            for server in servers:
-                server.shutdown()
-                server.server_close()
-
-    def test_no_members_no_primary(self) -> None:
-        assert ask_primary(Served("mysql", 3306, "mysql", 3306)) is None

@@ -121,6 +121,7 @@ def test_a_changed_unit_is_read_before_anything_is_started(service: EdgeService,
     ("name", "did"),
     [
         ("haproxy.cfg", f"reload {EDGE}"),
+        ("tls/redis-source.crt", f"reload {EDGE}"),
         ("edge.json", f"restart {FOLLOWER}"),
         ("runtime", f"restart {FOLLOWER}"),
         ("stores/mysql.json", f"restart {FOLLOWER}"),

@@ -262,6 +262,38 @@ def test_clients_of_a_member_that_is_down_are_let_go(world: World) -> None:
     assert world.edge.cut == [("mysql_cluster", "db1")]
 
 
+class TestTend:
+    def tended(self, world: World) -> list[tuple[str, int]]:
+        calls: list[tuple[str, int]] = []
+        world.follower.tends = {"mysql": lambda address, port: calls.append((address, port))}
+        return calls
+
+    def test_a_container_that_runs_is_tended_at_once_and_then_every_few_seconds(self, world: World) -> None:
+        calls = self.tended(world)
+        world.container = "172.18.0.2"
+        world.follower.look()
+        world.follower.tend()
+        world.follower.tend()
+        assert calls == [("172.18.0.2", 3306)]
+        world.now += following.TEND_SECONDS
+        world.follower.tend()
+        assert len(calls) == 2
+
+    def test_whatever_docker_tells_it_is_tended_at_once(self, world: World) -> None:
+        calls = self.tended(world)
+        world.container = "172.18.0.2"
+        for _ in range(2):
+            world.follower.look()
+            world.follower.tend()
+        assert len(calls) == 2
+
+    def test_what_does_not_run_is_left_alone(self, world: World) -> None:
+        calls = self.tended(world)
+        world.follower.look()
+        world.follower.tend()
+        assert not calls
+
+
 def test_trouble_is_told_once_and_so_is_its_end(world: World) -> None:
     world.edge.running = False
     for _ in range(3):

@@ -27,8 +27,8 @@ from ansible_collections.tutorops.scale.plugins.module_utils.stage import (
     Signals,
     Stopped,
     limits_of,
-    locked,
 )
+from ansible_collections.tutorops.scale.plugins.module_utils.store_lock import locked
 from ansible_collections.tutorops.scale.plugins.module_utils.stores.base import (
     CLUSTER,
     LOCAL,
@@ -87,6 +87,13 @@ class TestStages:
         assert outcome["ok"] and not outcome["changed"]
         assert outcome["result"]["blocked"]
         assert [each["id"] for each in outcome["result"]["findings"]] == ["mysql.size", "mysql.pk"]
+
+    def test_prepare_changes_something_once_and_tells_the_stall(self, store: FileStore) -> None:
+        first = runner(store).run("prepare", Options())
+        assert first["ok"] and first["changed"] and first["result"]["stall_seconds"] == 3.0
+        again = runner(store).run("prepare", Options())
+        assert again["ok"] and not again["changed"]
+        assert told(store, "prepare")["progress"]["phase"] == "restart"
 
     def test_follow_changes_something_once(self, store: FileStore) -> None:
         store.cluster.set(follows=None)
@@ -157,6 +164,13 @@ class TestStages:
         assert not runner(store).run("detach", Options())["changed"]
         assert runner(store).run("cutover", Options())["ok"]
         assert "run rollback.yml first" in runner(store).run("detach", Options())["error"]
+
+    def test_restore_wants_the_local_end_to_serve(self, store: FileStore) -> None:
+        assert runner(store).run("prepare", Options())["changed"]
+        assert runner(store).run("restore", Options())["changed"]
+        assert not runner(store).run("restore", Options())["changed"]
+        assert runner(store).run("cutover", Options())["ok"]
+        assert "cannot be as it was found" in runner(store).run("restore", Options())["error"]
 
     def test_what_nobody_expected_is_a_sentence_too(self, store: FileStore) -> None:
         store.status = lambda: {}["gone"]  # type: ignore[method-assign]

@@ -188,6 +188,11 @@ class TestWatch:
         ("follow", {}, True),
         ("follow", {"stage": "attached"}, True),
         ("follow", {"stage": "following"}, False),
+        ("prepare", {}, False),
+        ("prepare", {"prepared": True}, False),
+        ("prepare", {"prepared": False}, True),
+        ("restore", {}, False),
+        ("restore", {"prepared": True}, True),
         ("cutover", {}, True),
         ("cutover", {"pointer": "local", "stage": "following"}, True),
         ("cutover", {"pointer": "cluster", "stage": "cutover"}, False),
@@ -202,5 +207,5 @@ class TestWatch:
         ("status", {}, False),
     ],
 )
-def test_what_a_stage_would_change(stage: str, standing: dict[str, str], changes: bool) -> None:
+def test_what_a_stage_would_change(stage: str, standing: dict[str, Any], changes: bool) -> None:
     assert would_change(stage, standing) is changes

@@ -5,21 +5,18 @@
 
 from __future__ import annotations
 
-import os
 import re
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .host_facts import HostFacts, settled
 from .mysql_client import Connection
 from .mysql_member import SYSTEM_SCHEMAS, Member, MemberServer, MemberState
-from .packages import Run, Versions, missing, run, versions
+from .packages import Run, missing, run
 from .stores.base import StoreError
 
-#: What is asked of systemd about a unit.
-_UNIT = ("ActiveState", "ExecMainStartTimestampMonotonic", "NeedDaemonReload", "UnitFileState")
 _ESCAPED = re.compile(r"@([0-9a-f]{4})")
 
 
@@ -78,12 +75,6 @@ class HostState:
         return asdict(self)
 
 
-def _settled(unit: dict[str, str]) -> bool:
-    """Whether a unit runs, starts at boot, and is the one on the disk."""
-    found = unit["ActiveState"], unit["UnitFileState"], unit["NeedDaemonReload"]
-    return found == ("active", "enabled", "no")
-
-
 class Host:
     """The host on which this runs."""
 
@@ -96,35 +87,35 @@ class Host:
     ) -> None:
         self._asked = question
         self._run = run
-        self._root = root
+        self._facts = HostFacts(run, root)
         self._connect = connect
 
     def read(self) -> HostState:
         """Read everything once."""
-        asked = self._asked
-        service, health = self._unit(asked.service), self._unit(asked.health_service)
+        asked, facts = self._asked, self._facts
+        service, health = facts.unit(asked.service), facts.unit(asked.health_service)
         schemas = self._schemas()
         login, member = self._member() if service["ActiveState"] == "active" else (None, None)
-        package = versions([asked.package], self._run).get(asked.package, Versions())
+        package = facts.versions(asked.package)
         return HostState(
             address=asked.address,
-            address_present=self._has_address(),
-            distribution=self._distribution(),
+            address_present=facts.has_address(asked.address),
+            distribution=facts.distribution(),
             version_candidate=package.candidate,
             version_installed=package.installed,
             packages_missing=missing(asked.packages, self._run),
             service_active=service["ActiveState"] == "active",
-            service_settled=_settled(service),
-            restart_needed=self._is_older(service, asked.watched),
-            health_settled=_settled(health) and not self._is_older(health, asked.health_watched),
-            health_user_exists=bool(self._run(["getent", "passwd", asked.health_user])),
+            service_settled=settled(service),
+            restart_needed=facts.is_older(service, asked.watched),
+            health_settled=settled(health) and not facts.is_older(health, asked.health_watched),
+            health_user_exists=facts.has_user(asked.health_user),
             data_dir=asked.data_dir,
-            data_dir_bytes_free=self._bytes_free(),
-            data_dir_bytes_used=self._bytes_used(),
-            data_dir_empty=not self._entries(),
-            memory_bytes=self._memory(),
-            port_taken_by=self._taken_by(asked.port, ("mysqld",)),
-            health_port_taken_by=self._taken_by(asked.health_port, ("tutorops-mysql-",)),
+            data_dir_bytes_free=facts.bytes_free(asked.data_dir),
+            data_dir_bytes_used=facts.bytes_used(asked.data_dir),
+            data_dir_empty=not facts.entries(asked.data_dir),
+            memory_bytes=facts.memory(),
+            port_taken_by=facts.taken_by(asked.port, ("mysqld",)),
+            health_port_taken_by=facts.taken_by(asked.health_port, ("tutorops-mysql-",)),
             user_schemas=member.user_schemas if member else schemas,
             login=login,
             group_state=member.state if member else None,
@@ -133,83 +124,24 @@ class Host:
             server_version=member.version if member else None,
         )
 
-    def _path(self, path: str) -> Path:
-        return self._root / path.lstrip("/")
-
-    def _has_address(self) -> bool:
-        return self._asked.address in re.findall(r"inet6? ([^/ ]+)", self._run(["ip", "-oneline", "address", "show"]))
-
-    def _distribution(self) -> str:
-        text = self._path("/etc/os-release").read_text(encoding="utf-8")
-        found = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
-        return " ".join(found.get(key, "").strip('"') for key in ("ID", "VERSION_ID")).strip()
-
-    def _unit(self, name: str) -> dict[str, str]:
-        text = self._run(["systemctl", "show", name, f"--property={','.join(_UNIT)}"])
-        found = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
-        return {name: found.get(name, "") for name in _UNIT}
-
-    def _is_older(self, unit: dict[str, str], files: Iterable[str]) -> bool:
-        """Whether what runs was started before one of its files changed."""
-        if unit["ActiveState"] != "active":
-            return False
-        started = time.time() - time.monotonic() + int(unit["ExecMainStartTimestampMonotonic"] or 0) / 1e6
-        # The time of the last change of any kind: packages set the time of modification to that of their build.
-        changed = [path.stat().st_ctime for path in map(self._path, files) if path.exists()]
-        return max(changed, default=0.0) > started
-
-    def _entries(self) -> list[Path]:
-        try:
-            return [path for path in self._path(self._asked.data_dir).iterdir() if path.name != "lost+found"]
-        except OSError:
-            return []
-
     def _schemas(self) -> tuple[str, ...]:
         """Databases are directories, so they can be listed while MySQL is down, and whoever may log in."""
-        names = [path.name for path in self._entries() if path.is_dir() and not path.name.startswith(("#", "."))]
+        folders = [path.name for path in self._facts.entries(self._asked.data_dir) if path.is_dir()]
+        names = [name for name in folders if not name.startswith(("#", "."))]
         decoded = (_ESCAPED.sub(lambda found: chr(int(found[1], 16)), name) for name in names)
         return tuple(sorted(name for name in decoded if name not in SYSTEM_SCHEMAS))
-
-    def _bytes_free(self) -> int:
-        path = self._path(self._asked.data_dir)
-        while not path.exists():
-            path = path.parent
-        found = os.statvfs(path)
-        return found.f_bavail * found.f_frsize
-
-    def _bytes_used(self) -> int:
-        total = 0
-        for folder, _, names in os.walk(self._path(self._asked.data_dir)):
-            for name in names:
-                try:
-                    total += os.lstat(os.path.join(folder, name)).st_blocks * 512
-                except OSError:
-                    continue
-        return total
-
-    def _memory(self) -> int:
-        text = self._path("/proc/meminfo").read_text(encoding="utf-8")
-        found = re.search(r"^MemTotal:\s+(\d+) kB", text, re.MULTILINE)
-        return int(found[1]) * 1024 if found else 0
-
-    def _taken_by(self, port: int, ours: Iterable[str]) -> str | None:
-        for line in self._run(["ss", "-Hltnp", f"sport = :{port}"]).splitlines():
-            name = re.search(r'users:\(\("([^"]+)"', line)
-            if name is None or name[1] not in ours:
-                return name[1] if name else "another process"
-        return None
 
     def _member(self) -> tuple[str | None, MemberState | None]:
         """Ask MySQL itself; not possible before the role has run, nor while it does not answer."""
         asked = self._asked
         logins: list[tuple[str, dict[str, Any]]] = [
-            (user, {"unix_socket": str(self._path(asked.socket)), "user": user}) for user in asked.users
+            (user, {"unix_socket": str(self._facts.path(asked.socket)), "user": user}) for user in asked.users
         ]
-        if asked.password and self._path(asked.ca).is_file():
+        if asked.password and self._facts.path(asked.ca).is_file():
             # After a copy from elsewhere the accounts by socket are gone until they are made again.
             user = asked.users[0]
             by_network = {"host": asked.address, "port": asked.port, "user": user, "password": asked.password}
-            logins.append((user, {**by_network, "ca": str(self._path(asked.ca))}))
+            logins.append((user, {**by_network, "ca": str(self._facts.path(asked.ca))}))
         for user, options in logins:
             try:
                 with self._connect(**options, timeout=5) as connection:

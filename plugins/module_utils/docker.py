@@ -96,6 +96,10 @@ class Docker:
         arguments = ["exec", *(["--interactive"] if given is not None else []), container, *command]
         return self._ask(*arguments, given=given, timeout=timeout)
 
+    def restart(self, container: str, timeout: float = 60.0) -> None:
+        """Stop a container as docker does, and start it again."""
+        self._ask("restart", container, timeout=timeout)
+
     def events(self, project: str, kinds: Iterable[str] = ()) -> Events:
         """What happens to the project's containers from now on; only some kinds of it, if any are given."""
         filters = [f"label={PROJECT}={project}", "type=container", *(f"event={kind}" for kind in kinds)]

@@ -16,27 +16,31 @@ from collections.abc import Callable
 from .redis_client import Connection
 from .redis_info import keys_by_database, parse_info
 
-#: What a list is called while it is aside.
+#: What a list is called while it is aside; and the set of those that are, so that nobody has to search for them.
 ASIDE = "tutorops:aside:"
+INDEX = "tutorops:aside"
 #: Where Celery's transport (kombu) writes down which queues there are, and how it parts the words in it.
 _BINDINGS = "_kombu.binding.*"
 _PART = b"\x06\x16"
 _UNACKED = "unacked"
 _PAGE = 1000
 
-#: KEYS: a queue and its name aside. Newer tasks stand left of older ones, and workers take from the right.
+#: KEYS: a queue, its name aside, the index. Newer tasks stand left of older ones, and workers take from the right.
 _PUT_ASIDE = """
 local count = redis.call('LLEN', KEYS[1])
 if count == 0 then return 0 end
+redis.call('SADD', KEYS[3], KEYS[1])
 if redis.call('EXISTS', KEYS[2]) == 0 then redis.call('RENAME', KEYS[1], KEYS[2])
 else while redis.call('LMOVE', KEYS[1], KEYS[2], 'RIGHT', 'LEFT') do end end
 return count
 """
 _PUT_BACK = """
 local count = redis.call('LLEN', KEYS[2])
-if count == 0 then return 0 end
-while redis.call('LMOVE', KEYS[1], KEYS[2], 'RIGHT', 'LEFT') do end
-redis.call('RENAME', KEYS[2], KEYS[1])
+if count > 0 then
+  while redis.call('LMOVE', KEYS[1], KEYS[2], 'RIGHT', 'LEFT') do end
+  redis.call('RENAME', KEYS[2], KEYS[1])
+end
+redis.call('SREM', KEYS[3], KEYS[1])
 return count
 """
 
@@ -50,7 +54,7 @@ def put_aside(open_database: Open) -> int:
     for number in _databases(open_database):
         with open_database(number) as connection:
             for queue in _queues(connection):
-                moved += int(connection.call("EVAL", _PUT_ASIDE, "2", queue, ASIDE.encode() + queue))
+                moved += int(connection.call("EVAL", _PUT_ASIDE, "3", queue, ASIDE.encode() + queue, INDEX))
     return moved
 
 
@@ -59,9 +63,8 @@ def put_back(open_database: Open) -> int:
     moved = 0
     for number in _databases(open_database):
         with open_database(number) as connection:
-            for aside in scan(connection, f"{ASIDE}*"):
-                queue = aside[len(ASIDE) :]
-                moved += int(connection.call("EVAL", _PUT_BACK, "2", queue, aside))
+            for queue in connection.call("SMEMBERS", INDEX):
+                moved += int(connection.call("EVAL", _PUT_BACK, "3", queue, ASIDE.encode() + queue, INDEX))
     return moved
 
 

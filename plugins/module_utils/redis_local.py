@@ -149,6 +149,11 @@ class LocalEnd:
         followed = cast(Followed, other)
         if not self.closed():
             raise StoreError("the local end takes writes, so it must not follow the cluster: close it first")
+        self.rejoin(followed.origin())
+        self.server.await_link(followed.position(), _PROGRESS_SECONDS)
+
+    def rejoin(self, address: tuple[str, int]) -> None:
+        """Replicate from an address, stay closed, and do not wait for the link."""
         settings = self._settings
         # Nobody may take it for one of the cluster's own: it cannot be reached at the address that it announces.
         self.server.set(
@@ -158,12 +163,11 @@ class LocalEnd:
             replica_announce_ip=settings.edge_address,
             replica_announce_port=1,
         )
-        self.server.follow(followed.origin())
+        self.server.follow(address)
         # Fenced even if it were told to lead.
         self.server.fence()
         self.server.unpause()
         self._admit(False)
-        self.server.await_link(followed.position(), _PROGRESS_SECONDS)
 
     def unfollow(self) -> None:
         """Nothing to do: opening ends it, and until then what comes from a closed end does no harm."""

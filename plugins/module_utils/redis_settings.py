@@ -52,6 +52,8 @@ class RedisSettings:
     tutor_root: Path
     service: str
     service_port: int
+    source_user: str
+    source_password: str = field(repr=False)
     source_address: str
     source_port: int
     way_back_port: int
@@ -83,6 +85,8 @@ class RedisSettings:
                 tutor_root=Path(given["tutor_root"]),
                 service=source["service"],
                 service_port=int(source.get("port", 6379)),
+                source_user=source.get("user") or "",
+                source_password=source.get("password") or "",
                 source_address=given.get("source_address") or given["edge_address"],
                 source_port=int(given["source_port"]),
                 way_back_port=int(given["way_back_port"]),

@@ -100,8 +100,8 @@ def scan(connection: Connection, pattern: str, kind: str = "") -> list[bytes]:
     found: set[bytes] = set()
     cursor = b"0"
     while True:
-        words = ["SCAN", cursor, "MATCH", pattern, "COUNT", str(_PAGE), *(["TYPE", kind] if kind else [])]
-        cursor, keys = connection.call(*words)
+        kinds = ("TYPE", kind) if kind else ()
+        cursor, keys = connection.call("SCAN", cursor, "MATCH", pattern, "COUNT", _PAGE, *kinds)
         found.update(keys)
         if cursor == b"0":
             return sorted(found)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Tutor Ops contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Sentinels beside the members. A closed cluster is one that none of them watches: nobody promotes anything then."""
+"""The Sentinels beside the members. None watches a closed cluster, so nobody promotes anything there."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from .redis_server import NOBODY, Server
 from .redis_settings import RedisSettings
 from .redis_workers import WorkerWatch
 from .store_lock import locked
-from .stores.base import LOCAL, Probe, StoreError, Tend, Unreachable
+from .stores.base import LOCAL, Probe, StoreError, Tend
 
 _SECONDS = 2.0
 

@@ -99,14 +99,10 @@ class RedisStore(FencedStore):
         """Compare the end that serves with the one that follows, by content."""
         forward = self.door.pointer() != CLUSTER
         serving, following = (self.local, self.cluster) if forward else (self.cluster, self.local)
-        sides: list[Side] = []
-        try:
-            sides.append(Side(lambda database: serving.dial(_READ_SECONDS, database)))
-            sides.append(Side(lambda database: following.dial(_READ_SECONDS, database)))
-            return Compare(*sides, progress, self.settings.limits.pause_seconds).run()
-        finally:
-            for one in sides:
-                one.close()
+        with contextlib.ExitStack() as stack:
+            here = stack.enter_context(contextlib.closing(Side(lambda number: serving.dial(_READ_SECONDS, number))))
+            there = stack.enter_context(contextlib.closing(Side(lambda number: following.dial(_READ_SECONDS, number))))
+            return Compare(here, there, progress, self.settings.limits.pause_seconds).run()
 
     def ready(self) -> None:
         """Refuse a flip that would not go well now. Also opens the connections that the flip will use."""

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.tutorops.scale.plugins.module_utils.docker import Docker
-from ansible_collections.tutorops.scale.plugins.module_utils.edge import Edge, EdgeSettings, StoreDoor
+from ansible_collections.tutorops.scale.plugins.module_utils.door import StoreDoor
+from ansible_collections.tutorops.scale.plugins.module_utils.edge import Edge, EdgeSettings
 from ansible_collections.tutorops.scale.plugins.module_utils.follower import Follower
 from ansible_collections.tutorops.scale.plugins.module_utils.paths import Paths
 from ansible_collections.tutorops.scale.plugins.module_utils.redis_client import Connection

@@ -63,7 +63,7 @@ class Connection:
         if user:
             given |= {"username": user, "password": password}
         if int(str(library.__version__).split(".", maxsplit=1)[0]) >= 5:
-            given |= {"protocol": 2, "lib_name": None, "lib_version": None}
+            given["protocol"] = 2
         kind = library.connection.Connection
         if ca is not None:
             kind = library.connection.SSLConnection

@@ -133,6 +133,8 @@ frontend redis_way_back
     bind {edge}:16380
     default_backend redis_way_back
 backend redis_way_back
+    # Redis 8 copies over two connections, and both have to reach the same member.
+    balance first
     option tcp-check
     tcp-check connect ssl
     tcp-check send "AUTH tutorops_health tutorops_health\\r\\n"

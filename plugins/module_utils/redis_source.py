@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from .redis_client import Connection, RedisError
 from .redis_local import LocalEnd
-from .redis_settings import RedisSettings
+from .redis_settings import HEALTH_USER, RedisSettings
 from .stores.base import Progress, StoreError
 
 #: What a platform's account may do.
@@ -35,6 +35,7 @@ def user_rules(settings: RedisSettings) -> dict[str, tuple[str, ...]]:
         settings.app_user: rules(settings.app_password, *APP_RULES),
         settings.admin_user: rules(settings.admin_password, *ADMIN_RULES),
         settings.replication_user: rules(settings.replication_password, *REPLICATION_RULES),
+        HEALTH_USER: ("on", "nopass", "resetkeys", "resetchannels", "-@all", "+ping", "+info"),
     }
 
 
@@ -73,7 +74,7 @@ class RedisSource:
         """Take our accounts away again. The platform's own stays until the container's next start: it is in use."""
         settings = self._settings
         with self._enter() as connection:
-            names = {settings.replication_user, settings.admin_user}
+            names = {settings.replication_user, settings.admin_user, HEALTH_USER}
             known = {one.decode() for one in connection.call("ACL", "USERS")}
             # Our own last: its removal ends this session.
             for name in sorted(names & known, key=lambda one: one == settings.admin_user):

@@ -112,7 +112,14 @@ frontend redis
     tcp-request connection reject unless {{ src -f {folder}/var/edge.clients }}
     use_backend redis_%[str(redis),map({folder}/var/pointers/redis,none)]
 backend redis_local
-    server local 127.0.0.1:1
+    # A container that just started is closed until the follower opens it, and clients wait until then.
+    option tcp-check
+    tcp-check send "AUTH tutorops_health tutorops_health\\r\\n"
+    # Before the container is prepared it does not know the user, and answers anybody.
+    tcp-check expect rstring ^(.OK|-)
+    tcp-check send "INFO replication\\r\\n"
+    tcp-check expect string role:master
+    server local 127.0.0.1:1 check inter 250ms fall 1 rise 1 observe layer4 error-limit 1 on-error mark-down
     server waiting 127.0.0.1:1 backup
 backend redis_cluster
     option tcp-check

@@ -16,6 +16,7 @@ from typing import cast
 
 from .redis_backlog import put_back
 from .redis_client import Connection
+from .redis_group import LEAST_REPLICAS, Group
 from .redis_local import Followed
 from .redis_members import Members, MemberState
 from .redis_quiet import quieten, sessions
@@ -26,11 +27,6 @@ from .stores.base import CLUSTER, End, NotCaughtUp, Session, StoreError, Unreach
 
 _TIMEOUT = 5.0
 _PROGRESS_SECONDS = 20.0
-_REPLICA_SECONDS = 10.0
-#: How many replicas have to be near for a primary to take writes, and how near, in seconds: an earlier primary that was
-#: cut off stops within that time.
-LEAST_REPLICAS = 1
-REPLICA_LAG = 5
 
 
 class ClusterEnd:
@@ -54,6 +50,7 @@ class ClusterEnd:
             settings.sentinel_port, settings.sentinel_name, settings.sentinel_user, settings.sentinel_password
         )
         self.sentinels = Sentinels(settings.members, options, self._sentinel)
+        self.group = Group(self.members, self.sentinels, clock, wait)
 
     def connect(self, member: Member, timeout: float = _TIMEOUT, database: int = 0) -> Connection:
         """Open a connection to a member, as administrator."""
@@ -102,8 +99,7 @@ class ClusterEnd:
             seconds = min(timeout, settings.limits.quiet_seconds)
             quieten(server.link, settings.accounts, seconds, timeout, self._clock, self._wait)
         try:
-            server.fence()
-            self.members.fence()
+            self.group.fence()
         except StoreError:
             with contextlib.suppress(StoreError):
                 server.unpause()
@@ -111,17 +107,7 @@ class ClusterEnd:
 
     def open(self) -> None:
         """Take writes, also after restarts and failovers."""
-        leader = self.members.leader()
-        server = self.members.server(leader)
-        server.lead()
-        self.members.chain(leader)
-        self._await_replica(server)
-        for one in self.members.answering():
-            one.lift_fence(LEAST_REPLICAS, REPLICA_LAG)
-        server.unpause()
-        for one in self.members.answering():
-            one.keep()
-        self.sentinels.watch(leader)
+        self.group.open()
         put_back(self._database)
 
     def position(self) -> str:
@@ -158,7 +144,7 @@ class ClusterEnd:
         server.follow(followed.origin())
         server.unpause()
         self.members.chain(leader)
-        self.members.fence()
+        self.group.fence()
         server.await_link(followed.position(), _PROGRESS_SECONDS)
 
     def unfollow(self) -> None:
@@ -167,23 +153,13 @@ class ClusterEnd:
     def leave(self) -> None:
         """Follow the local end no more, and stay closed."""
         leader = self.members.leader()
-        self.members.fence()
+        self.group.fence()
         self.members.server(leader).follow(NOBODY)
         self.members.server(leader).keep()
 
     def origin(self) -> tuple[str, int]:
         """Where the local end gets its writes: through the edge, from any replica of the primary."""
         return self._settings.edge_address, self._settings.way_back_port
-
-    def _await_replica(self, server: Server) -> None:
-        ends = self._clock() + _REPLICA_SECONDS
-        while server.look().good_replicas < LEAST_REPLICAS:
-            if self._clock() >= ends:
-                raise StoreError(
-                    f"{server.name} has no replica after {_REPLICA_SECONDS:.0f} s, so it would refuse writes: see the "
-                    "logs of the other members"
-                )
-            self._wait(0.002)
 
     def _database(self, number: int) -> Connection:
         return self.dial(_TIMEOUT, number)

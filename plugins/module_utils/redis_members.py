@@ -89,18 +89,6 @@ class Members:
             if state.reachable and state.name != leader.name:
                 yield self._servers[state.name]
 
-    def answering(self) -> Iterator[Server]:
-        """The servers of the members that answer."""
-        for state in self.states():
-            if state.reachable:
-                yield self._servers[state.name]
-
-    def fence(self) -> None:
-        """Let every member that answers refuse all writes, also after a restart or a failover."""
-        for server in self.answering():
-            server.fence()
-            server.keep()
-
     def _state(self, member: Member) -> MemberState:
         server = self._servers[member.name]
         try:

@@ -75,6 +75,16 @@ class Sentinels:
         self._refuse_few(len(watched))
         return changed
 
+    def fail_over(self) -> None:
+        """Have them make another member the primary, although this one is well."""
+        for member in self._members:
+            try:
+                self._links[member.name].call("SENTINEL", "FAILOVER", self._options.name)
+                return
+            except Unreachable:
+                continue
+        raise Unreachable("no Sentinel answers: start them")
+
     def described(self, member: Member) -> dict[str, str]:
         """What a Sentinel says of the primary; empty where it watches nothing."""
         try:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 
@@ -34,6 +35,16 @@ class Server:
     def version(self) -> str:
         """Its release."""
         return parse_info(self.link.text("INFO", "server")).get("redis_version", "")
+
+    def process(self) -> str:
+        """What tells one process of the server from the next one."""
+        return parse_info(self.link.text("INFO", "server")).get("run_id", "")
+
+    def end(self) -> None:
+        """Shut it down in good order; whoever watches over it starts it again."""
+        with contextlib.suppress(Unreachable):
+            self.link.call("SHUTDOWN")
+        self.link.close()
 
     def setting(self, name: str) -> str:
         """A setting in force, or an empty text."""
@@ -110,12 +121,3 @@ class Server:
                     "of the other side, tell why; run the same playbook again"
                 )
             self._wait(0.05)
-
-
-def answers(server: Server) -> bool:
-    """Whether it can be asked now."""
-    try:
-        server.link.connection()
-    except Unreachable:
-        return False
-    return True

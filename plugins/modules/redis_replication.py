@@ -259,8 +259,9 @@ def open_group(options):
 
 def begins(options, found):
     """Whether a new cluster has to be begun."""
-    untouched = not found["in_service"] and all(not one["follows"] and not one["keys"] for one in found["members"])
-    return options["bootstrap"] == "new" and untouched
+    inside = {f"{one['address']}:{one['port']}" for one in options["members"]}
+    untouched = all(one["follows"] in (None, *inside) and not one["keys"] for one in found["members"])
+    return options["bootstrap"] == "new" and untouched and not found["in_service"]
 
 
 def expected_change(options, found):

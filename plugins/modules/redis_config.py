@@ -203,9 +203,8 @@ def main():
             key: [str(one) for one in value] if isinstance(value, list) else str(value)
             for key, value in module.params[name].items()
         }
-        module.no_log_values.update(
-            value for key, value in module.params[name].items() if "auth" in key or "-pass" in key
-        )
+        secrets = (value for key, value in module.params[name].items() if key.endswith(("auth", "-pass")))
+        module.no_log_values.update(secrets)
     try:
         module.exit_json(**converge(module))
     except (StoreError, OSError) as problem:

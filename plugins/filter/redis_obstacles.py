@@ -157,11 +157,11 @@ def _data(member: Mapping[str, Any]) -> Iterator[str]:
 def _memory(member: Mapping[str, Any], maxmemory: str) -> Iterator[str]:
     wanted = int(normal(str(maxmemory)))
     if wanted <= 0:
-        yield f"redis_maxmemory of {member['host']} is {maxmemory}: give a size such as 2gb, so that it stays in bounds."
+        yield f"redis_maxmemory of {member['host']} is {maxmemory}: give a size such as 2gb."
     elif wanted > member["memory_bytes"]:
         yield (
-            f"redis_maxmemory of {member['host']} is {maxmemory}, more than the {_size(member['memory_bytes'])} that it "
-            "has: lower it, or give it more memory."
+            f"redis_maxmemory of {member['host']} is {maxmemory}, more than its "
+            f"{_size(member['memory_bytes'])}: lower it, or give it more memory."
         )
 
 

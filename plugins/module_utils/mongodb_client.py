@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -107,7 +107,7 @@ class Client:
         """The documents that a find gives, as the server keeps them, in batches of ``size``."""
         asked = {"codec_options": _as_kept(), "read_preference": self._library.ReadPreference.SECONDARY_PREFERRED}
         try:
-            with self._client.start_session(causal_consistency=False) as session:
+            with self._session() as session:
                 target = self._client[database]
                 answer = target.command("find", collection, batchSize=size, session=session, **find, **asked)
                 cursor, part = answer["cursor"], "firstBatch"
@@ -121,6 +121,19 @@ class Client:
                     cursor, part = answer["cursor"], "nextBatch"
         except self._errors as problem:
             raise self._explained(problem) from problem
+
+    @contextlib.contextmanager
+    def _session(self) -> Iterator[Any]:
+        """A session, which a cursor that is begun in one has to go on in; None for a hidden member.
+
+        pymongo takes a hidden member for a server that knows no sessions, and then begins none by itself either.
+        """
+        with self._client.start_session(causal_consistency=False) as session:
+            try:
+                self._client["admin"].command("ping", session=session)
+            except self._library.errors.ConfigurationError:
+                session = None
+            yield session
 
     def close(self) -> None:
         """End all connections; harmless when there are none."""
@@ -138,7 +151,7 @@ class Client:
     def _explained(self, problem: BaseException) -> StoreError:
         text = str(problem)
         details = getattr(problem, "details", None)
-        if isinstance(details, dict) and "code" in details:
+        if isinstance(details, Mapping) and "code" in details:
             return MongodbError(
                 f"MongoDB at {self.server} refused: {details.get('errmsg', text)} (error {details['code']})",
                 int(details["code"]),

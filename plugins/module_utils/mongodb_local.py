@@ -60,13 +60,16 @@ class LocalNode:
             )
         return address
 
-    def gateways(self) -> list[str]:
-        """The addresses from which containers see this host, and so the edge: the first of each of their networks."""
+    def networks(self) -> list[str]:
+        """The networks (as CIDR) that Tutor's containers live in."""
         try:
-            subnets = self._docker.subnets(self._settings.compose_project)
+            return self._docker.subnets(self._settings.compose_project)
         except DockerError as problem:
             raise Unreachable(str(problem)) from problem
-        return [str(ipaddress.ip_network(subnet)[1]) for subnet in subnets]
+
+    def gateways(self) -> list[str]:
+        """The addresses from which containers see this host, and so the edge: the first of each of their networks."""
+        return [str(ipaddress.ip_network(subnet)[1]) for subnet in self.networks()]
 
     def client(self) -> Client:
         """The kept way to the container. One that was made anew has another address."""

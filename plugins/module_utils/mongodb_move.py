@@ -7,7 +7,8 @@ Both ends are members of one set, and a set has one primary whatever happens: so
 of what was acknowledged can be lost. What an end may do is its *seat* (mongodb_config.py). A move
 
 1. gives everybody of the end that takes over a vote and a place in elections, while the platform works on (seconds);
-2. holds requests, waits until none is at work, and has the primary step down: another one is elected in milliseconds;
+2. holds requests and then everything else that Tutor's containers send (mongodb_pause.py), waits until no operation is
+   at work, and has the primary step down: another one is elected in milliseconds;
 3. writes the pointer: the one commit point; lets requests in;
 4. takes seat and vote from the end that was left, while the platform works on. It goes on replicating: the way back.
 
@@ -26,8 +27,12 @@ from typing import Protocol
 from . import mongodb_config as configs
 from .cutover import Flip, FlipFailed, FlipUnfinished, Limits, Note, NoWayBack, other
 from .mongodb_node import working
+from .mongodb_pause import Pause
 from .mongodb_set import ReplicaSet
-from .stores.base import LOCAL, Busy, Door, StoreError
+from .stores.base import CLUSTER, LOCAL, Busy, Door, StoreError
+
+#: How long what was sent may take to arrive.
+_ARRIVAL_SECONDS = 0.01
 
 
 class Requests(Protocol):
@@ -57,6 +62,7 @@ class Move:
         members: ReplicaSet,
         local: str,
         door: RequestDoor,
+        pause: Pause,
         config_seconds: float = 30.0,
         elect_seconds: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
@@ -65,6 +71,7 @@ class Move:
         self._set = members
         self._local = local
         self._door = door
+        self._pause = pause
         self._config_seconds = config_seconds
         self._elect_seconds = elect_seconds
         self._clock = clock
@@ -88,8 +95,7 @@ class Move:
             self._refuse_incomplete(end)
             self._hand_over(end, limits, tell, done)
         except Exception as problem:
-            with contextlib.suppress(Exception):
-                self._door.requests.release()
+            self._release()
             if self._moved(end):
                 # The pointer was written, whatever was said of it: only forward from here.
                 return self._finish(end, limits, tell, done)
@@ -102,8 +108,7 @@ class Move:
 
     def settle(self, limits: Limits) -> str:
         """Reach the state at rest of the end that the pointer names, and return it."""
-        with contextlib.suppress(Exception):
-            self._door.requests.release()
+        self._release()
         end = self._door.pointer()
         try:
             self._serve(end, limits.settle_seconds)
@@ -120,6 +125,7 @@ class Move:
 
     def _share(self, end: str) -> None:
         self._set.seat(lambda config, primary: configs.shared(config, end, self._local, primary), self._config_seconds)
+        self._set.may_be_elected(self._hosts(end))
 
     def _refuse_incomplete(self, end: str) -> None:
         behind = [host for host in self._hosts(end) if not self._set.look_at(host).healthy]
@@ -137,10 +143,17 @@ class Move:
             tell(step)
 
         leaving = self._set.lead()
+        until = started + limits.drain_seconds
         enter("hold")
         self._door.requests.hold(limits.hold_seconds + limits.release_seconds)
         enter("drain")
-        self._drain(started + limits.drain_seconds, lambda: [one.what for one in working(leaving)], limits)
+        self._await(self._door.requests.drained, "requests to the platform are still being answered", until, limits)
+        enter("pause")
+        self._pause.hold(self._hosts(LOCAL) + self._hosts(CLUSTER), limits.hold_seconds + limits.release_seconds)
+        # Twice, because what was sent just before may only just have arrived.
+        for _ in range(2):
+            self._await(lambda: not working(leaving), "operations on the set still run", until, limits)
+            self._wait(_ARRIVAL_SECONDS)
         enter("step down")
         left = started + limits.hold_seconds - self._clock()
         if left <= 0:
@@ -156,24 +169,24 @@ class Move:
         if not self._moved(end):
             raise FlipFailed("the pointer still names the old end after it was written: it goes on serving")
         enter("open")
+        self._pause.release()
         with contextlib.suppress(Exception):
             # Only drivers that start anew ask the edge, and settling asks again.
             self._door.point(end)
         self._door.requests.release()
         done.steps["open"] = self._clock() - started
 
-    def _drain(self, until: float, at_work: Callable[[], list[str]], limits: Limits) -> None:
-        while True:
-            if self._door.requests.drained():
-                found = at_work()
-                if not found:
-                    return
-                what = f"{len(found)} operation(s) on the set still run, the first is {found[0]}"
-            else:
-                what = "requests to the platform are still being answered"
+    def _await(self, ended: Callable[[], bool], what: str, until: float, limits: Limits) -> None:
+        while not ended():
             if self._clock() >= until:
                 raise Busy(f"{what}: the move is postponed and nothing has changed; try again when they have ended")
             self._wait(limits.poll_seconds)
+
+    def _release(self) -> None:
+        for release in (self._pause.release, self._door.requests.release):
+            # Both end by themselves, too.
+            with contextlib.suppress(Exception):
+                release()
 
     def _finish(self, end: str, limits: Limits, tell: Note, done: Flip) -> Flip:
         done.serving = end

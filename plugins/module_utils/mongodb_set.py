@@ -20,8 +20,8 @@ from .stores.base import StoreError, Unreachable
 #: How often something that takes seconds is looked at, and a member that is about to be elected.
 _INTERVAL = 0.1
 _ELECTION_INTERVAL = 0.01
-#: For how long a member that stepped down is not elected again.
-_REST_SECONDS = 30
+#: For how long a member that stepped down is not elected again, beyond the time for others to catch up.
+_REST_SECONDS = 5
 _ANSWER_SECONDS = 4.0
 
 Change = Callable[[Config], "dict[str, Any] | None"]
@@ -174,6 +174,12 @@ class ReplicaSet:
             # It may have done it and closed the connection; who leads now is asked anyway.
             pass
 
+    def may_be_elected(self, hosts: Iterable[str]) -> None:
+        """End the rest of members that stepped down a moment ago."""
+        for host in hosts:
+            with contextlib.suppress(StoreError):
+                self.client(host).command("replSetFreeze", 0)
+
     @staticmethod
     def _read(client: Client) -> tuple[dict[str, Any], bool]:
         """The configuration of a server, and whether a majority has it, which only the primary knows."""
@@ -206,6 +212,13 @@ class ReplicaSet:
     def committed(self) -> Any:
         """The moment up to which a majority has everything."""
         return self.lead().command("replSetGetStatus")["optimes"]["lastCommittedOpTime"]["ts"]
+
+    def moment(self, follower: str, seconds: float) -> Any:
+        """A moment up to which a majority and one more member have everything."""
+        found = self.committed()
+        if not self.reach(follower, found, seconds):
+            raise StoreError(f"member {follower} has not caught up within {seconds:.0f} s: see MongoDB's log there")
+        return found
 
     def committed_text(self) -> str:
         """The same, for people and reports."""

@@ -19,6 +19,7 @@ from ..mongodb_follow import Follow
 from ..mongodb_local import LocalNode
 from ..mongodb_move import Move, RequestDoor
 from ..mongodb_node import strangers
+from ..mongodb_pause import PacketPause, Pause
 from ..mongodb_platform import Platform, open_platform
 from ..mongodb_prepare import Prepare
 from ..mongodb_set import ReplicaSet
@@ -45,17 +46,17 @@ class MongodbStore:
         docker: Docker | None = None,
         connect: Callable[..., Client] = Client,
         platform: Callable[[MongodbSettings], Platform] = open_platform,
-        **prepare: Any,
+        pause: Pause | None = None,
     ) -> None:
         self.settings = settings
         self.door = door
         self.local = LocalNode(settings, docker, connect)
         self.set = open_set(settings, self.local, connect)
         self._connect = connect
-        self._prepare = Prepare(settings, self.local, self.set, door.requests, lambda: platform(settings), **prepare)
-        self._move = Move(
-            self.set, settings.local_host, door, settings.limits.config_seconds, settings.limits.elect_seconds
-        )
+        self._prepare = Prepare(settings, self.local, self.set, door.requests, lambda: platform(settings))
+        limits = settings.limits
+        self._pause = pause or PacketPause(self.local.networks, self.local.address)
+        self._move = Move(self.set, settings.local_host, door, self._pause, limits.config_seconds, limits.elect_seconds)
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any], door: RequestDoor) -> MongodbStore:
@@ -108,10 +109,12 @@ class MongodbStore:
         members = [member.host for member in self.settings.members]
         following = members[0] if self.door.pointer() != CLUSTER else local
         with self._dial(primary) as mine, self._dial(following) as other:
-            return Compare(mine, other, self.set.committed, progress, self.settings.limits.batch).run()
+            return Compare(mine, other, partial(self.set.moment, following, _READ_SECONDS), progress,
+                           self.settings.limits.batch).run()  # fmt: skip
 
     def ready(self) -> None:
         """Refuse a move that would not go well now."""
+        self._pause.check()
         if self.door.pointer() == CLUSTER:
             if self.committed():
                 raise StoreError(

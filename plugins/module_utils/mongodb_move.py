@@ -26,6 +26,7 @@ from typing import Protocol
 
 from . import mongodb_config as configs
 from .cutover import Flip, FlipFailed, FlipUnfinished, Limits, Note, NoWayBack, other
+from .mongodb_client import Client
 from .mongodb_node import working
 from .mongodb_pause import Pause
 from .mongodb_set import ReplicaSet
@@ -33,6 +34,9 @@ from .stores.base import CLUSTER, LOCAL, Busy, Door, StoreError
 
 #: How long what was sent may take to arrive.
 _ARRIVAL_SECONDS = 0.01
+_POLL_SECONDS = 0.005
+#: How long a step down that cannot wait waits for operations to end all the same.
+_QUIET_SECONDS = 1.0
 
 
 class Requests(Protocol):
@@ -142,18 +146,14 @@ class Move:
             entered.append(step)
             tell(step)
 
-        leaving = self._set.lead()
+        leading = self._set.lead()
         until = started + limits.drain_seconds
         enter("hold")
         self._door.requests.hold(limits.hold_seconds + limits.release_seconds)
         enter("drain")
-        self._await(self._door.requests.drained, "requests to the platform are still being answered", until, limits)
+        self._await(self._door.requests.drained, "requests to the platform are still being answered", until)
         enter("pause")
-        self._pause.hold(self._hosts(LOCAL) + self._hosts(CLUSTER), limits.hold_seconds + limits.release_seconds)
-        # Twice, because what was sent just before may only just have arrived.
-        for _ in range(2):
-            self._await(lambda: not working(leaving), "operations on the set still run", until, limits)
-            self._wait(_ARRIVAL_SECONDS)
+        self._pause_all(until, leading, limits.hold_seconds + limits.release_seconds)
         enter("step down")
         left = started + limits.hold_seconds - self._clock()
         if left <= 0:
@@ -176,11 +176,19 @@ class Move:
         self._door.requests.release()
         done.steps["open"] = self._clock() - started
 
-    def _await(self, ended: Callable[[], bool], what: str, until: float, limits: Limits) -> None:
+    def _pause_all(self, until: float, leading: Client, seconds: float = _QUIET_SECONDS) -> None:
+        """Let nothing pass to the set, and wait until nothing is at work there."""
+        self._pause.hold(self._hosts(LOCAL) + self._hosts(CLUSTER), seconds)
+        # Twice, because what was sent just before may only just have arrived.
+        for _ in range(2):
+            self._await(lambda: not working(leading), "operations on the set still run", until)
+            self._wait(_ARRIVAL_SECONDS)
+
+    def _await(self, ended: Callable[[], bool], what: str, until: float) -> None:
         while not ended():
             if self._clock() >= until:
                 raise Busy(f"{what}: the move is postponed and nothing has changed; try again when they have ended")
-            self._wait(limits.poll_seconds)
+            self._wait(_POLL_SECONDS)
 
     def _release(self) -> None:
         for release in (self._pause.release, self._door.requests.release):
@@ -216,7 +224,7 @@ class Move:
                 self._share(end)
                 primary = self._set.primary()
                 if primary is not None and not in_end(primary, self._local, end):
-                    self._set.step_down(self._elect_seconds)
+                    self._step_down_quietly()
                 if self._set.await_primary(self._hosts(end), self._elect_seconds) is not None:
                     return
                 problem = "no member of it was elected"
@@ -226,11 +234,22 @@ class Move:
                 raise StoreError(problem)
             self._wait(0.2)
 
+    def _step_down_quietly(self) -> None:
+        """Have the primary step down where that cannot wait: with nothing at work if that comes soon, or as it is."""
+        leading = self._set.lead()
+        try:
+            with contextlib.suppress(Exception):
+                self._pause_all(self._clock() + _QUIET_SECONDS, leading)
+            self._set.step_down(self._elect_seconds)
+        finally:
+            with contextlib.suppress(Exception):
+                self._pause.release()
+
     def _follow(self, end: str) -> None:
         """Take vote and seat from the end that does not serve, and give them to the one that does."""
         try:
             self._set.seat(lambda config, _primary: configs.at_rest(config, end, self._local), self._config_seconds)
-        except StoreError as problem:
+        except Exception as problem:
             raise NoWayBack(
                 f"the {end} end of store mongodb serves, but the set's configuration is not as it has to be yet "
                 f"({problem}): run the same playbook again"

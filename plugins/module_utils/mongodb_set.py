@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
@@ -25,6 +25,19 @@ _REST_SECONDS = 5
 _ANSWER_SECONDS = 4.0
 
 Change = Callable[[Config], "dict[str, Any] | None"]
+#: Calls a function with each of some servers; gives server and answer in the order in which they come.
+Each = Callable[[Callable[[str], Any], Sequence[str]], Iterator[tuple[str, Any]]]
+
+
+def at_once(ask: Callable[[str], Any], hosts: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    """Ask all at the same time; one that does not answer in time keeps nobody waiting who has heard enough."""
+    pool = ThreadPoolExecutor(max(1, len(hosts)))
+    try:
+        asked = {pool.submit(ask, host): host for host in hosts}
+        for done in as_completed(asked):
+            yield asked[done], done.result()
+    finally:
+        pool.shutdown(wait=False)
 
 
 class ReplicaSet:
@@ -39,18 +52,20 @@ class ReplicaSet:
         connect: Callable[[str], Client],
         clock: Callable[[], float] = time.monotonic,
         wait: Callable[[float], None] = time.sleep,
+        each: Each | None = None,
     ) -> None:
         self.hosts = tuple(hosts)
         self.client = connect
         self._clock = clock
         self._wait = wait
+        self._each = each or at_once
         self._last: str | None = None
 
     def look(self, hosts: Sequence[str] | None = None) -> list[NodeState]:
         """What servers say of themselves, in their order."""
         asked = list(self.hosts if hosts is None else hosts)
-        with ThreadPoolExecutor(max(1, len(asked))) as pool:
-            return list(pool.map(self.look_at, asked))
+        found = dict(self._each(self.look_at, asked))
+        return [found[host] for host in asked]
 
     def look_at(self, host: str) -> NodeState:
         """What one server says of itself."""
@@ -67,13 +82,7 @@ class ReplicaSet:
         if last is not None and self._leads(last):
             return last
         others = [host for host in self._known() if host != last]
-        pool = ThreadPoolExecutor(max(1, len(others)))
-        try:
-            asked = {pool.submit(self._leads, host): host for host in others}
-            self._last = next((asked[one] for one in as_completed(asked) if one.result()), None)
-        finally:
-            # A server that does not answer in time keeps nobody waiting.
-            pool.shutdown(wait=False)
+        self._last = next((host for host, leads in self._each(self._leads, others) if leads), None)
         return self._last
 
     def lead(self) -> Client:

@@ -95,6 +95,11 @@ class Platform:
             )
         return found
 
+    def running_command(self) -> list[str]:
+        """The command that it was started with, without its image's own entry."""
+        words = list(self.process().command)
+        return words[words.index("mongod") :] if "mongod" in words else words
+
     def client(self) -> Instance:
         """A container of the platform that uses the store."""
         for service in _PLATFORM:

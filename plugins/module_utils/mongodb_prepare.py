@@ -158,7 +158,7 @@ class Prepare:
         raise AssertionError("unreachable")
 
     def _restart(self, platform: Platform, progress: Progress) -> float:
-        before = platform.process().command
+        before = platform.running_command()
         with self._held(progress) as begun:
             progress("restart", {"step": "making the container anew"})
             with self._keeper(self._local.gateways()):

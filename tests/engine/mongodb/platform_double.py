@@ -9,6 +9,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pymongo
@@ -95,6 +96,53 @@ class Door:
 
     def drop(self) -> None:
         """Nothing passes through here."""
+
+
+class FileHold(Requests):
+    """The same, kept in a file, so that a driver in a process of its own can hold and die."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+
+    def check(self) -> None:
+        """It can be had."""
+
+    def hold(self, *given: Any) -> None:
+        temporary = self._path.with_suffix(".new")
+        temporary.write_text(str(time.time() + float(given[-1])))
+        temporary.replace(self._path)
+
+    def release(self) -> None:
+        self._path.unlink(missing_ok=True)
+
+    def wait(self) -> None:
+        while True:
+            try:
+                until = float(self._path.read_text())
+            except FileNotFoundError:
+                return
+            if time.time() > until:
+                return
+            time.sleep(0.005)
+
+
+class FileDoor(Door):
+    """A door that outlives the driver."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._file = folder / "pointer"
+        if not self._file.exists():
+            self._file.write_text(LOCAL)
+        self.requests = FileHold(folder / "requests")
+        self.pause = FileHold(folder / "packets")  # type: ignore[assignment]
+
+    def pointer(self) -> str:
+        return self._file.read_text()
+
+    def decide(self, end: str) -> None:
+        self._file.write_text(end)
 
 
 class Writer:

@@ -14,13 +14,13 @@ from typing import Any
 import pymongo
 import pytest
 from ansible_collections.tutorops.scale.plugins.module_utils.cutover import Limits
-from ansible_collections.tutorops.scale.plugins.module_utils.mongodb_settings import MongodbSettings
 from ansible_collections.tutorops.scale.plugins.module_utils.mongodb_tend import tender
 from ansible_collections.tutorops.scale.plugins.module_utils.paths import Paths
 from ansible_collections.tutorops.scale.plugins.module_utils.stores.base import CLUSTER, LOCAL, StoreError
 from ansible_collections.tutorops.scale.plugins.module_utils.stores.mongodb import MongodbStore
+from opened import as_found, attached, member, open_store
 from platform_double import Door, Writer
-from servers import AS_FOUND, AS_MEMBER, KEYFILE, MEMBERS, SET, Site, await_true, docker
+from servers import AS_FOUND, AS_MEMBER, KEYFILE, MEMBERS, Site, await_true, docker
 
 LIMITS = Limits()
 
@@ -46,39 +46,6 @@ def door() -> Door:
 @pytest.fixture(scope="module")
 def store(site: Site, door: Door) -> Iterator[MongodbStore]:
     yield open_store(site, door)
-
-
-def open_store(site: Site, door: Door, **limits: float) -> MongodbStore:
-    return MongodbStore(
-        MongodbSettings.from_dict(site.settings(**limits)), door, platform=site.platform, pause=door.pause
-    )
-
-
-def as_found(site: Site) -> dict[str, Any]:
-    """How a process connects that was started before anything changed."""
-    return {"host": site.source_address}
-
-
-def attached(site: Site) -> dict[str, Any]:
-    """How a process connects after the roll: one seed, the set's name, an account, our options."""
-    return {
-        "host": site.source_address,
-        "replicaSet": SET,
-        "username": "openedx",
-        "password": "app",
-        "authSource": "admin",
-        "tls": True,
-        "tlsCAFile": str(site.folder / "ca.pem"),
-        "connectTimeoutMS": 2000,
-        "heartbeatFrequencyMS": 2000,
-    }
-
-
-def member(site: Site, name: str) -> dict[str, Any]:
-    """How one member alone is read."""
-    options = {**attached(site), "host": site.address(name), "directConnection": True}
-    del options["replicaSet"]
-    return options
 
 
 def test_nothing_is_restarted_before_it_is_rendered(site: Site, store: MongodbStore) -> None:

@@ -61,6 +61,7 @@ class Node:
     resting_until: float = 0.0
     state: str = "SECONDARY"
     copied_at: float = 0.0
+    process: int = 1
 
 
 @dataclass
@@ -88,6 +89,8 @@ class World:
         self.door = Door(self)
         self.guarded = False
         self.election_due: float | None = None
+        self.accounts: dict[str, str] = {}
+        self.restarts: list[str] = []
 
     # Time
 
@@ -156,7 +159,11 @@ class World:
         self.committed_at = self.now + 1.0
         return True
 
-    def reconfigure(self, host: str, wanted: dict[str, Any]) -> dict[str, Any]:
+    def reconfigure(self, host: str, wanted: dict[str, Any], force: bool) -> dict[str, Any]:
+        if force:
+            self.config = {**copy.deepcopy(wanted), "term": self.config["term"]}
+            self.primary, self.election_due = None, self.now + 5.0
+            return {"ok": 1}
         if host != self.primary:
             raise MongodbError("not primary", 10107)
         if self.now < self.committed_at:
@@ -193,10 +200,12 @@ class World:
     def command(self, host: str, name: str, value: Any, options: dict[str, Any]) -> dict[str, Any]:
         node = self.nodes[host]
         if name == "hello":
-            return {"isWritablePrimary": host == self.primary}
+            return {"isWritablePrimary": host == self.primary, "topologyVersion": {"processId": node.process}}
         if name == "buildInfo":
             return {"version": self.version}
         listed = host in seats(self.config)
+        if name == "ping":
+            return {"ok": 1}
         if name in ("replSetGetStatus", "replSetGetConfig") and not listed:
             raise MongodbError("no replset config has been received", 94)
         if name == "replSetGetStatus":
@@ -207,11 +216,29 @@ class World:
             done = self.now >= self.committed_at and self._majority()
             return {"config": copy.deepcopy(self.config), "commitmentStatus": done}
         if name == "replSetReconfig":
-            return self.reconfigure(host, value)
+            return self.reconfigure(host, value, bool(options.get("force")))
         if name == "replSetStepDown":
             return self.step_down(host, float(value))
         if name == "replSetFreeze":
             node.resting_until = 0.0
+            return {"ok": 1}
+        if name == "replSetInitiate":
+            self.config = {**copy.deepcopy(value), "term": 1}
+            self._lead(lambda one: True)
+            return {"ok": 1}
+        if name == "shutdown":
+            self.restarts.append(host)
+            node.up_at, node.process = self.now + 2.0, node.process + 1
+            raise Unreachable(f"{host} closed the connection")
+        return self._account(host, name, value, options)
+
+    def _account(self, host: str, name: str, value: Any, options: dict[str, Any]) -> dict[str, Any]:
+        if name == "usersInfo":
+            return {"users": [{"user": one} for one in self.accounts if one == value["user"]]}
+        if name in ("createUser", "updateUser"):
+            if host != self.primary:
+                raise MongodbError("not primary", 10107)
+            self.accounts[value] = options["pwd"]
             return {"ok": 1}
         raise AssertionError(name)
 

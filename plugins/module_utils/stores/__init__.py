@@ -9,4 +9,4 @@ A driver is loaded only when its store is driven: it may need libraries of its o
 from __future__ import annotations
 
 #: Store to module (below this package) and class.
-DRIVERS = {"mysql": "mysql:MysqlStore", "redis": "redis:RedisStore"}
+DRIVERS = {"mongodb": "mongodb:MongodbStore", "mysql": "mysql:MysqlStore", "redis": "redis:RedisStore"}

@@ -1,0 +1,158 @@
+# Copyright: (c) 2026, Tutor Ops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What keeps a host from being a member of a MongoDB replica set, one sentence each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+DOCUMENTATION = r"""
+name: mongodb_obstacles
+short_description: What keeps a host from being a member of a MongoDB replica set
+version_added: 0.1.0
+author: Tutor Ops contributors (@tutorops)
+description:
+  - Takes what M(tutorops.scale.mongodb_member_info) found, and gives a sentence for everything that stands in the way.
+options:
+  _input:
+    description: What was found, with the name of the host as C(host).
+    type: dict
+    required: true
+  systems:
+    description: Supported operating systems.
+    type: list
+    elements: str
+    required: true
+  series:
+    description: Supported series of MongoDB, such as V(7.0).
+    type: list
+    elements: str
+    required: true
+  version:
+    description: The version that is wanted, or its beginning; empty for any that is supported.
+    type: str
+    default: ""
+  memory:
+    description: Bytes of memory that a member needs.
+    type: int
+    required: true
+  free:
+    description: Bytes of free space that a member without data needs.
+    type: int
+    required: true
+  port:
+    description: Port of MongoDB.
+    type: int
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Show what stands in the way
+  ansible.builtin.debug:
+    msg: >-
+      {{ found.member | tutorops.scale.mongodb_obstacles(systems=['debian 13'], series=['7.0'], memory=1073741824,
+      free=5368709120, port=27017) }}
+"""
+
+RETURN = r"""
+_value:
+  description: Sentences, none when nothing stands in the way.
+  type: list
+  elements: str
+"""
+
+
+def mongodb_obstacles(
+    member: Mapping[str, Any],
+    systems: Sequence[str],
+    series: Sequence[str],
+    memory: int,
+    free: int,
+    port: int,
+    version: str = "",
+) -> list[str]:
+    """Everything that stands in the way of a host."""
+    return [
+        *_system(member, systems, memory, free),
+        *_port(port, member["host"], member["port_taken_by"]),
+        *_versions(member, series, version),
+        *_data(member),
+    ]
+
+
+def _system(member: Mapping[str, Any], systems: Sequence[str], memory: int, free: int) -> Iterator[str]:
+    host = member["host"]
+    found = re.sub(r"^(debian \d+).*", r"\1", member["distribution"])
+    if found not in systems:
+        yield f"{host} runs {found}, but a member needs one of {', '.join(systems)}: use such a host."
+    if not member["address_present"]:
+        yield (
+            f"mongodb_address of {host} is {member['address']}, which no interface there has: set it to an address of "
+            "the host that the other members and the clients reach."
+        )
+    if member["memory_bytes"] < int(memory):
+        yield (
+            f"{host} has {_size(member['memory_bytes'])} of memory, and a member needs {_size(memory)}: give it more, "
+            "or lower mongodb_minimum_memory together with mongodb_cache_size_gb."
+        )
+    if not member["configured"] and member["data_dir_bytes_free"] < int(free):
+        yield (
+            f"{host} has {_size(member['data_dir_bytes_free'])} free at {member['data_dir']}, and a member needs "
+            f"{_size(free)}: make room, or lower mongodb_minimum_free_space."
+        )
+
+
+def _port(port: int, host: str, process: str | None) -> Iterator[str]:
+    if process:
+        yield f"port {port} of {host} is taken by {process}: stop it, or choose another mongodb_port."
+
+
+def _versions(member: Mapping[str, Any], series: Sequence[str], wanted: str) -> Iterator[str]:
+    host = member["host"]
+    for what, found in (("has", member["version_installed"]), ("would get", member["version_candidate"])):
+        if found is None or (what == "would get" and member["version_installed"]):
+            continue
+        if not any(_is_of(found, one) for one in series):
+            yield (
+                f"{host} {what} MongoDB {found}, but this role supports the series {', '.join(series)}: choose "
+                "another mongodb_repository, or remove the package."
+            )
+        elif wanted and not _is_of(found, wanted):
+            yield (
+                f"{host} {what} MongoDB {found}, but mongodb_version is {wanted}: choose a mongodb_repository that has "
+                "it."
+            )
+
+
+def _data(member: Mapping[str, Any]) -> Iterator[str]:
+    host, folder = member["host"], member["data_dir"]
+    # Where this role has been, the data are its set's.
+    if not member["configured"] and not member["data_dir_empty"]:
+        yield (
+            f"{folder} on {host} holds files that are not of this role, and nothing is overwritten: use another host, "
+            "or save them if they are wanted, and empty the directory."
+        )
+    if member["state"] == "REMOVED":
+        yield (
+            f"MongoDB on {host} was taken out of a set and holds what that set had: stop it, empty {folder} if nobody "
+            "wants that, and start it."
+        )
+
+
+def _is_of(version: str, series: str) -> bool:
+    return re.match(rf"(\d+:)?{re.escape(series)}([.\-+~]|$)", version) is not None
+
+
+def _size(count: Any) -> str:
+    return f"{int(count) / 2**30:.1f} GiB"
+
+
+class FilterModule:
+    """Ansible's way to find filters."""
+
+    def filters(self) -> dict[str, Any]:
+        """Name each filter."""
+        return {"mongodb_obstacles": mongodb_obstacles}

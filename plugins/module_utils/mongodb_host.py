@@ -1,0 +1,123 @@
+# Copyright: (c) 2026, Tutor Ops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read a host that is, or shall become, a member of a replica set. Changes nothing, and works on a bare host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .host_facts import HostFacts, Run, run
+from .mongodb_client import Client
+from .mongodb_config import join_host
+from .mongodb_node import NodeState, look
+from .stores.base import StoreError
+
+#: What the role writes first into the server's configuration: by it the role knows its own hosts again.
+MARK = "# Kept by the role tutorops.scale.mongodb."
+
+
+@dataclass(frozen=True)
+class Question:
+    """What to read: names and paths, all of which the role lets an operator choose."""
+
+    address: str
+    port: int = 27017
+    package: str = "mongodb-org-server"
+    service: str = "mongod"
+    data_dir: str = "/var/lib/mongodb"
+    config_file: str = "/etc/mongod.conf"
+    keyfile: str = field(default="", repr=False)
+    ca: str = ""
+    watched: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class HostState:
+    """What was found. ``None`` stands for what cannot be known yet."""
+
+    address: str
+    address_present: bool
+    distribution: str
+    version_candidate: str | None
+    version_installed: str | None
+    service_active: bool
+    restart_needed: bool
+    configured: bool
+    data_dir: str
+    data_dir_bytes_free: int
+    data_dir_bytes_used: int
+    data_dir_empty: bool
+    memory_bytes: int
+    port_taken_by: str | None
+    state: str | None
+    set_name: str | None
+    server_version: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """What the module returns."""
+        return asdict(self)
+
+
+class Host:
+    """The host on which this runs."""
+
+    def __init__(
+        self,
+        question: Question,
+        run: Run = run,
+        root: Path = Path("/"),
+        connect: Callable[..., Client] = Client,
+    ) -> None:
+        self._asked = question
+        self._facts = HostFacts(run, root)
+        self._connect = connect
+
+    def read(self) -> HostState:
+        """Read everything once."""
+        asked, facts = self._asked, self._facts
+        service = facts.service(asked.service)
+        active = service["ActiveState"] == "active"
+        node = self._node() if active else None
+        installed, candidate = facts.versions(asked.package)
+        return HostState(
+            address=asked.address,
+            address_present=facts.has_address(asked.address),
+            distribution=facts.distribution(),
+            version_candidate=candidate,
+            version_installed=installed,
+            service_active=active,
+            restart_needed=facts.restart_needed(service, asked.watched),
+            configured=self._configured(),
+            data_dir=asked.data_dir,
+            data_dir_bytes_free=facts.bytes_free(asked.data_dir),
+            data_dir_bytes_used=facts.bytes_used(asked.data_dir),
+            data_dir_empty=not facts.entries(asked.data_dir),
+            memory_bytes=facts.memory(),
+            port_taken_by=facts.taken_by(asked.port, ("mongod",)),
+            state=node.state if node else None,
+            set_name=(node.set_name or None) if node else None,
+            server_version=node.version if node else None,
+        )
+
+    def _configured(self) -> bool:
+        try:
+            return MARK in self._facts.path(self._asked.config_file).read_text(encoding="utf-8")
+        except OSError:
+            return False
+
+    def _node(self) -> NodeState | None:
+        """Ask MongoDB itself; not possible before the role has run, nor while it does not answer."""
+        asked = self._asked
+        ca = self._facts.path(asked.ca) if asked.ca else None
+        if not asked.keyfile or ca is None or not ca.is_file():
+            return None
+        try:
+            with self._connect(asked.address, asked.port, keyfile=asked.keyfile, ca=str(ca)) as client:
+                found = look(join_host(asked.address, asked.port), client)
+                return found if found.reachable else None
+        except StoreError:
+            return None

@@ -32,11 +32,10 @@ def summarize(
 
 
 def good(result: Mapping[str, Any]) -> bool:
-    """Whether an audited run had no failed request, and lost and duplicated nothing."""
+    """Whether an audited run had no failed request, lost and duplicated nothing, and left no row without its rest."""
     ledger = result["ledger"]
-    return bool(ledger) and not (
-        result["traffic"]["failed"] or ledger["lost"] or ledger["duplicated"] or ledger["audit_error"]
-    )
+    flaws = ("lost", "duplicated", "dangling", "audit_error")
+    return bool(ledger) and not (result["traffic"]["failed"] or any(ledger[flaw] for flaw in flaws))
 
 
 def figures(requests: Sequence[Request], until: float) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from . import engine
 from .errors import LabError
 from .images import Catalogue
-from .settings import Settings
+from .settings import STORES, Settings
 from .shell import Stopwatch, docker, run, say, succeeds, wait_until
 
 LABEL = "org.tutorops.lab"
@@ -26,7 +26,7 @@ def volumes(settings: Settings, host: str) -> dict[str, str]:
     if host == settings.app:
         return {f"{host}-docker": "/var/lib/docker", f"{host}-tutor": "/home/tutor"}
     # Databases want a real file system below them.
-    return {f"{host}-{store}": f"/var/lib/{store}" for store in ("mysql", "mongodb", "redis")}
+    return {f"{host}-{store}": f"/var/lib/{store}" for store in STORES}
 
 
 def image(settings: Settings, host: str) -> str:

@@ -31,6 +31,12 @@ def summarize(
     }
 
 
+def due_between(requests: Sequence[Request], start: float, end: float) -> dict[str, Any]:
+    """Figures of the requests that were due from ``start`` to ``end``, whenever they were answered."""
+    until = max((one.ended or one.started for one in requests), default=end)
+    return figures([one for one in requests if start <= one.scheduled <= end], until)
+
+
 def good(result: Mapping[str, Any]) -> bool:
     """Whether an audited run had no failed request, lost and duplicated nothing, and left no row without its rest."""
     ledger = result["ledger"]

@@ -9,9 +9,8 @@ from typing import Any
 import gridfs
 import pymongo
 from django.conf import settings
-from xmodule.mongo_utils import Document, connect_to_mongodb
-
-Database = pymongo.database.Database[Document]
+from pymongo.collection import Collection
+from xmodule.mongo_utils import Database, Document, connect_to_mongodb
 
 
 @functools.cache
@@ -42,13 +41,13 @@ def files() -> gridfs.GridFS:
     return gridfs.GridFS(content())
 
 
-def structures() -> pymongo.collection.Collection[Document]:
+def structures() -> Collection[Document]:
     """Published versions of courses, each written once and never changed."""
     database, collection = _modules(os.getpid())
     return database[f"{collection}.structures"]
 
 
-def active_versions() -> pymongo.collection.Collection[Document]:
+def active_versions() -> Collection[Document]:
     """The index as it was before it moved to MySQL; edx-platform still writes it."""
     database, collection = _modules(os.getpid())
     return database[f"{collection}.active_versions"]

@@ -15,7 +15,6 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Protocol
 
-import pymongo
 import redis
 from courses import content, publishing
 from courses.models import CourseIndex
@@ -25,6 +24,7 @@ from django.core.files.storage import default_storage
 from django.db import connection
 from django.db.models import Count
 from django_redis import get_redis_connection
+from pymongo.collection import Collection
 from xmodule.mongo_utils import Document
 
 from . import search
@@ -88,7 +88,7 @@ class Mongodb:
     field = "key"
 
     @property
-    def collection(self) -> pymongo.collection.Collection[Document]:
+    def collection(self) -> Collection[Document]:
         return content.content()["ledger"]
 
     def write(self, key: str) -> None:
@@ -111,7 +111,7 @@ class Gridfs(Mongodb):
     field = "filename"
 
     @property
-    def collection(self) -> pymongo.collection.Collection[Document]:
+    def collection(self) -> Collection[Document]:
         return content.content()["fs.files"]
 
     def write(self, key: str) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pymongo
+from pymongo.database import Database as AnyDatabase
 
 Document = dict[str, Any]
+Database = AnyDatabase[Document]
 
 
 def connect_to_mongodb(
@@ -17,7 +19,7 @@ def connect_to_mongodb(
     user: str | None = None,
     password: str | None = None,
     **others: Any,
-) -> pymongo.database.Database[Document]:
+) -> Database:
     """Pass on to MongoClient all that the settings hold, under the names that it knows."""
     names = {name for name in others if name.lower() == "authsource"}
     auth_source = next((others[name] for name in names if others[name]), db)

@@ -58,7 +58,7 @@ def test_primary(cut_over: Site, name: str, fault: Callable[..., Callable[[], ob
     wait_until(lambda: all(site.whole(one) for one in site.stores), "every member is there", 180)
     with site.traffic(f"{name}-{fault.__name__}") as traffic:
         victim = site.primary(store)
-        hit = [one for one in site.stores if one is store or _host_goes(fault) and site.primary(one) == victim]
+        hit = [one for one in site.stores if one is store or (_host_goes(fault) and site.primary(one) == victim)]
         moment, begun = time.time(), time.monotonic()
         mend = fault(site, victim, store)
         try:

@@ -8,7 +8,7 @@ import os
 import pytest
 from lab_site import Site, wait_until
 from lablib.settings import Settings
-from site_stores import STORES, Store
+from site_stores import STORES
 
 CUTS = [(name, step) for name in Settings.from_environment(os.environ).store_names for step in STORES[name].steps]
 DROP_IN = "/etc/systemd/system/tutorops-stage@.service.d/slow.conf"

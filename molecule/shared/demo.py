@@ -17,6 +17,8 @@ from typing import Any
 from lablib.errors import LabError
 from lablib.settings import SHARED, Settings
 from lablib.shell import say
+from trafficlib.journey import joined
+from trafficlib.records import Records
 
 PROJECT = SHARED.parent.parent
 
@@ -39,17 +41,6 @@ def call(*command: str | Path, cwd: Path = PROJECT, env: dict[str, str] | None =
         raise LabError(f"`{' '.join(map(str, command))}` ended with {done.returncode}.")
 
 
-def joined(run: dict[str, Any], traffic: dict[str, Any]) -> dict[str, Any]:
-    """One report: what each store's stages took, and what came of the learners' requests and writes meanwhile."""
-    stores = {
-        name: {key: value for key, value in one.items() if key != "stages"} for name, one in run["stores"].items()
-    }
-    for name, one in stores.items():
-        ledger = traffic.get("stores", {}).get(name, {})
-        one.update({key: ledger[key] for key in ("acknowledged", "lost", "duplicated") if key in ledger})
-    return {"stores": stores, "traffic": traffic["traffic"], "ledger": traffic["ledger"], "run": run.get("run")}
-
-
 def table(report: dict[str, Any]) -> str:
     """The report to read."""
     rows = [("store", "figure", "value")]
@@ -63,12 +54,16 @@ def table(report: dict[str, Any]) -> str:
 
 
 def main() -> int:
-    """Show it; 0 when no request failed and nothing was lost or duplicated."""
+    """Show it; 0 when no request failed, nothing was lost or duplicated, and no course lost its structure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=PROJECT / "build" / "demo")
     parser.add_argument("--rate", type=float, default=50.0, help="requests a second")
+    parser.add_argument("--stores", metavar="STORE,...", help="which stores are moved (TUTOROPS_LAB_STORES)")
     given = parser.parse_args()
     output = given.output.absolute()
+    if given.stores:
+        # The inventory reads it, too.
+        os.environ["TUTOROPS_LAB_STORES"] = given.stores
     try:
         settings = Settings.from_environment(os.environ)
         call(sys.executable, SHARED / "lab.py", "up")
@@ -100,7 +95,8 @@ def main() -> int:
                 [sys.executable, str(SHARED / "traffic.py"), "stop", "--output", str(traffic)], check=False
             )
         latest = max((output / "reports").glob("*/report.json"), key=lambda path: path.stat().st_mtime)
-        report = joined(json.loads(latest.read_text()), json.loads((traffic / "traffic.json").read_text()))
+        records = Records(traffic)
+        report = joined(json.loads(latest.read_text()), records.result() or {}, records.requests())
         (output / "report.json").write_text(json.dumps(report, indent=2, sort_keys=True) + "\n", encoding="utf-8")
         say(f"\n{table(report)}\n\n{output / 'report.json'}; the page of the run is {latest.with_name('report.html')}")
         say(

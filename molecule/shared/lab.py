@@ -8,7 +8,7 @@
     lab.py down     remove the hosts and their data; images and the cache stay
     lab.py clean    remove everything of every lab: hosts, images, cache
 
-TUTOROPS_LAB_{PREFIX,NETWORK,SUBNET,DATA_HOSTS,TUTOR,ROWS,MEGABYTES,MIRROR,CACHE,PARALLEL} change the defaults.
+TUTOROPS_LAB_{PREFIX,NETWORK,SUBNET,DATA_HOSTS,TUTOR,ROWS,MEGABYTES,STORES,MIRROR,CACHE,PARALLEL} change the defaults.
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@
     traffic.py audit --output DIR                   audit (again) what a run left, also one that was killed
     traffic.py table --output DIR                   show the result, or a run that is still under way
 
-Exit code 0: no request failed, no acknowledged write is lost or duplicated; 1: some are; 2: it could not be told.
+Exit code 0: no request failed, no acknowledged write is lost or duplicated, every learner who logged in still is, and
+no row points at what another store does not have; 1: otherwise; 2: it could not be told.
 """
 
 from __future__ import annotations

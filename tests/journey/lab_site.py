@@ -14,10 +14,11 @@ from typing import Any
 import demo
 from lablib import hosts, platform
 from lablib.settings import SHARED, Settings
+from site_stores import STORES, Store
+from trafficlib.records import Records
 
 PROJECT = SHARED.parent.parent
 INVENTORY = SHARED / "inventory" / "hosts.yml"
-POINTER = "/var/lib/tutorops/pointers/mysql"
 
 
 @dataclass
@@ -31,6 +32,11 @@ class Site:
     def app(self) -> str:
         """Name of the app server's container."""
         return self.settings.app
+
+    @property
+    def stores(self) -> list[Store]:
+        """The stores that are moved, in the order in which they are."""
+        return [STORES[name] for name in self.settings.store_names]
 
     # Operators
 
@@ -53,6 +59,7 @@ class Site:
             **demo.environment(),
             "TUTOROPS_LAB_PREFIX": self.settings.prefix,
             "TUTOROPS_LAB_SUBNET": self.settings.subnet,
+            "TUTOROPS_LAB_STORES": self.settings.stores,
         }
 
     def start_playbook(self, playbook: str, variables: Mapping[str, Any] | None = None) -> subprocess.Popen[str]:
@@ -87,14 +94,23 @@ class Site:
 
     # Hosts
 
-    def inside(self, host: str, *command: str, user: str = "root", check: bool = True, timeout: float = 600) -> str:
+    def inside(
+        self,
+        host: str,
+        *command: str,
+        user: str = "root",
+        check: bool = True,
+        timeout: float = 600,
+        stdin: str | None = None,
+    ) -> str:
         """Run a command on a host."""
         done = subprocess.run(
-            ["docker", "exec", "--user", user, host, *command],
+            ["docker", "exec", "--interactive", "--user", user, host, *command],
             capture_output=True,
             text=True,
             check=False,
             timeout=timeout,
+            **({"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}),  # type: ignore[arg-type]
         )
         if check:
             assert done.returncode == 0, f"{' '.join(command)} on {host}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
@@ -124,21 +140,21 @@ class Site:
 
     # What stands
 
-    def pointer(self) -> str:
-        """The end that the pointer names."""
-        return self.inside(self.app, "cat", POINTER).split()[1]
+    def pointer(self, store: str) -> str:
+        """The end that the store's pointer names."""
+        return self.inside(self.app, "cat", f"/var/lib/tutorops/pointers/{store}").split()[1]
 
-    def status(self) -> dict[str, Any]:
-        """Where MySQL stands."""
-        return dict(json.loads(self.inside(self.app, "tutorops", "status", "--json"))["mysql"])
+    def status(self, store: str) -> dict[str, Any]:
+        """Where a store stands."""
+        return dict(json.loads(self.inside(self.app, "tutorops", "status", "--json"))[store])
 
-    def flip_under_way(self) -> bool:
+    def flip_under_way(self, store: str) -> bool:
         """Whether a flip has begun and is not settled."""
-        return bool(self.status()["flip_under_way"])
+        return bool(self.status(store)["flip_under_way"])
 
-    def members_online(self) -> int:
-        """How many members serve in the group."""
-        return sum(member["state"] == "ONLINE" for member in self.status()["members"])
+    def whole(self, store: Store) -> bool:
+        """Whether every member of a cluster serves."""
+        return all(store.serves(self, host) for host in self.settings.data)
 
     def containers(self) -> dict[str, str]:
         """Names and identities of the platform's containers that stay."""
@@ -163,32 +179,43 @@ class Site:
             self.app, "sh", "-c", script, "sh", statement, password, check=False, timeout=30
         ).splitlines()
 
-    def writable_ends(self) -> list[str]:
+    def writable_ends(self, store: Store) -> list[str]:
         """The ends that take writes now; a client would need only one of the members."""
-        ends = ["local"] if self.source_sql("SELECT @@super_read_only") == ["0"] else []
-        if any(self.member_sql(host, "SELECT @@super_read_only") == ["0"] for host in self.settings.data):
+        ends = ["local"] if store.local_writes(self) else []
+        if any(store.member_writes(self, host) for host in self.settings.data):
             ends.append("cluster")
         return ends
 
-    def primary(self) -> str:
-        """Host of the group's primary."""
-        statement = (
-            "SELECT MEMBER_ROLE FROM performance_schema.replication_group_members WHERE MEMBER_ID = @@server_uuid"
-        )
-        return next(host for host in self.settings.data if self.member_sql(host, statement) == ["PRIMARY"])
+    def only_writable(self, store: Store, end: str, seconds: float = 60.0) -> None:
+        """Return once an end takes writes; until then it may be that none does, but never the other one."""
 
-    def write(self, store: str = "mysql") -> str:
+        def settled() -> bool:
+            ends = self.writable_ends(store)
+            assert ends in ([], [end]), f"{store.name}: {', '.join(ends)} take writes, and {end} serves"
+            return bool(ends)
+
+        wait_until(settled, f"the {end} end of {store.name} takes writes", seconds)
+
+    def primary(self, store: Store) -> str:
+        """Host of the cluster's primary; for a cluster that serves."""
+        return next(host for host in self.settings.data if store.member_writes(self, host))
+
+    def write(self, ledger: str) -> str:
         """One acknowledged write through the LMS; its key."""
         key = f"site-{time.monotonic_ns()}"
-        self._ask(store, "POST", f"/ledger/{store}?key={key}")
+        self._ask(ledger, "POST", f"/ledger/{ledger}?key={key}")
         return key
 
-    def finds(self, key: str, store: str = "mysql") -> bool:
+    def finds(self, key: str, ledger: str) -> bool:
         """Whether the LMS finds a write."""
-        return self._ask(store, "GET", f"/ledger/{store}/{key}", check=False) == "200"
+        return self._ask(ledger, "GET", f"/ledger/{ledger}/{key}", check=False) == "200"
 
-    def _ask(self, store: str, method: str, path: str, check: bool = True) -> str:
-        site = "notes.lms.test" if store == "notes" else platform.LMS
+    def courses_whole(self) -> bool:
+        """Whether every published course has its structure."""
+        return self._ask("course", "GET", "/courses/published?all", check=False) == "200"
+
+    def _ask(self, ledger: str, method: str, path: str, check: bool = True) -> str:
+        site = "notes.lms.test" if ledger == "notes" else platform.LMS
         answer = subprocess.run(
             [
                 "curl",
@@ -242,14 +269,31 @@ class Traffic:
         return dict(json.loads((self.folder / "traffic.json").read_text(encoding="utf-8")))
 
     def nothing_lost(self, but: Collection[str] = (), but_twice: Collection[str] = ()) -> dict[str, Any]:
-        """Every acknowledged write is there, once; the arguments name stores of which a write may be lost, or twice."""
+        """Every acknowledged write is there, once, and whole.
+
+        The arguments name ledgers that do not count, or that may hold a write twice.
+        """
         result = self.result
         print(json.dumps({**result["traffic"], **result["ledger"]}, default=str))
         assert result["ledger"]["acknowledged"] > 0
-        for store, ledger in result["stores"].items():
-            assert store in but or ledger["lost"] == 0, f"{store}: {ledger}"
-            assert store in but_twice or ledger["duplicated"] == 0, f"{store}: {ledger}"
+        for name, ledger in result["stores"].items():
+            assert ledger["audit_error"] is None, ledger["audit_error"]
+            flaws = (
+                () if name in but else ("lost", "dangling") if name in but_twice else ("lost", "dangling", "duplicated")
+            )
+            assert not any(ledger[flaw] for flaw in flaws), f"{name}: {ledger}"
         return result
+
+    def lost_only_around(self, ledgers: Collection[str], fault: float, seconds: float) -> None:
+        """What these ledgers lost, or hold twice, was acknowledged at most so long before the fault, and not after."""
+        result, requests = self.result, Records(self.folder).requests()
+        ended = {one.key: one.ended for one in requests if one.action == "write" and one.succeeded}
+        for name in ledgers:
+            ledger = result["stores"][name]
+            flawed = {*ledger["lost_keys"], *ledger["duplicated_keys"], *ledger["dangling_keys"]}
+            moments = sorted(fault - (ended.get(key) or 0.0) for key in flawed)
+            print(f"{name}: {len(flawed)} of {ledger['acknowledged']}, acknowledged {moments} s before the fault")
+            assert all(-0.5 <= moment <= seconds for moment in moments), f"{name}: {moments}"
 
     def nothing_noticed(self) -> dict[str, Any]:
         """No request failed either."""

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
 from lab_site import Site
+from lablib.settings import Settings
 
 Given = tuple[dict[str, Any], list[str]]
+NAMES = Settings.from_environment(os.environ).store_names
+PORTS = {"mysql": 3306, "mongodb": 27017, "redis": 6379}
 
 
 @contextmanager
-def two_members(site: Site) -> Iterator[Given]:
-    yield {"mysql_hosts": ["lab-data-1", "lab-data-2"]}, []
+def two_members(site: Site, store: str) -> Iterator[Given]:
+    yield {f"{store}_hosts": ["lab-data-1", "lab-data-2"]}, []
 
 
 @contextmanager
@@ -43,13 +48,13 @@ def wrong_root_password(site: Site) -> Iterator[Given]:
 
 
 @contextmanager
-def no_room(site: Site) -> Iterator[Given]:
+def no_room(site: Site, store: str) -> Iterator[Given]:
     host = site.settings.data[1]
-    site.inside(host, "mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", "/var/lib/mysql")
+    site.inside(host, "mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", f"/var/lib/{store}")
     try:
         yield {}, []
     finally:
-        site.inside(host, "umount", "/var/lib/mysql")
+        site.inside(host, "umount", f"/var/lib/{store}")
 
 
 @contextmanager
@@ -62,13 +67,9 @@ def table_that_blocks(site: Site) -> Iterator[Given]:
 
 
 @contextmanager
-def port_taken(site: Site) -> Iterator[Given]:
-    site.inside(
-        site.app,
-        "sh",
-        "-c",
-        "socat TCP-LISTEN:3306,fork,reuseaddr /dev/null > /dev/null 2>&1 & echo $! > /run/taken",
-    )
+def port_taken(site: Site, store: str) -> Iterator[Given]:
+    listen = f"socat TCP-LISTEN:{PORTS[store]},fork,reuseaddr /dev/null > /dev/null 2>&1 & echo $! > /run/taken"
+    site.inside(site.app, "sh", "-c", listen)
     try:
         yield {}, []
     finally:
@@ -107,19 +108,19 @@ def tutor_too_old(site: Site) -> Iterator[Given]:
     yield {"tutor_binary": "/usr/local/bin/old-tutor"}, []
 
 
-CASES: list[tuple[Callable[[Site], Any], list[str]]] = [
-    (two_members, ["mysql_hosts", "3"]),
-    (limit_that_hides_a_member, ["lab-data-3", "--limit"]),
-    (member_down, ["lab-data-3"]),
-    (wrong_root_password, ["MYSQL_ROOT_PASSWORD"]),
-    (no_room, ["lab-data-2"]),
-    (table_that_blocks, ["openedx.stubborn"]),
-    (port_taken, ["3306", "socat"]),
-    (address_of_nobody, ["edge_address", "192.0.2.7"]),
-    (no_such_root, ["/srv/nowhere"]),
-    (another_owner, ["nobody"]),
-    (tutor_missing, ["tutor"]),
-    (tutor_too_old, ["16.1.8"]),
+CASES: list[tuple[str, Callable[[Site], Any], list[str]]] = [
+    *((f"two_members_of_{name}", partial(two_members, store=name), [f"{name}_hosts", "3"]) for name in NAMES),
+    *((f"no_room_for_{name}", partial(no_room, store=name), ["lab-data-2"]) for name in NAMES),
+    *((f"port_of_{name}_taken", partial(port_taken, store=name), [str(PORTS[name]), "socat"]) for name in NAMES),
+    ("limit_that_hides_a_member", limit_that_hides_a_member, ["lab-data-3", "--limit"]),
+    ("member_down", member_down, ["lab-data-3"]),
+    ("wrong_root_password", wrong_root_password, ["MYSQL_ROOT_PASSWORD"]),
+    ("table_that_blocks", table_that_blocks, ["openedx.stubborn"]),
+    ("address_of_nobody", address_of_nobody, ["edge_address", "192.0.2.7"]),
+    ("no_such_root", no_such_root, ["/srv/nowhere"]),
+    ("another_owner", another_owner, ["nobody"]),
+    ("tutor_missing", tutor_missing, ["tutor"]),
+    ("tutor_too_old", tutor_too_old, ["16.1.8"]),
 ]
 
 
@@ -133,7 +134,7 @@ def snapshot(site: Site) -> list[str]:
     return [site.inside(host, "sh", "-c", look) for host in hosts] + [site.inside(site.app, "sh", "-c", config)]
 
 
-@pytest.mark.parametrize(("case", "said"), CASES, ids=[case.__name__ for case, _said in CASES])
+@pytest.mark.parametrize(("case", "said"), [one[1:] for one in CASES], ids=[one[0] for one in CASES])
 def test_is_refused(site: Site, case: Callable[[Site], Any], said: list[str]) -> None:
     with case(site) as (variables, options):
         before = snapshot(site)

@@ -24,6 +24,7 @@ def test_the_same_command_again(site: Site) -> None:
                 os.killpg(running.pid, signal.SIGKILL)
                 running.wait()
         site.playbook("offload.yml")
-        assert site.pointer() == "cluster"
-        assert site.writable_ends() == ["cluster"]
+        for store in site.stores:
+            assert site.pointer(store.name) == "cluster"
+            assert site.writable_ends(store) == ["cluster"]
     traffic.nothing_noticed()

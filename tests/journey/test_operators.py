@@ -22,30 +22,44 @@ def test_ordinary_actions_at(
     site: Site, stage: str, playbook: str, variables: dict[str, object], options: list[str], pointer: str
 ) -> None:
     site.playbook(playbook, variables, *options)
-    assert site.pointer() == pointer
-    key = site.write()
+    stands_at(site, pointer)
+    written = {store.name: site.write(store.name) for store in site.stores}
 
     before = site.containers()
     site.tutor("config", "save")
     site.tutor("local", "do", "init")
     site.tutor("local", "start", "-d")
     assert site.containers() == before, "something that served was made anew"
-    assert site.pointer() == pointer
-    assert site.finds(key)
+    stands_at(site, pointer)
+    finds(site, written)
 
     if stage != "committed":
-        site.inside(site.app, "docker", "restart", "tutor_local-mysql-1")
+        for store in site.stores:
+            site.inside(site.app, "docker", "restart", store.container)
+            site.only_writable(store, pointer)
         site.wait_answers()
-        assert site.finds(key)
-        assert site.writable_ends() == [pointer]
+        finds(site, written)
 
     site.tutor("local", "reboot", "-d")
     site.wait_answers()
-    assert site.finds(key)
+    finds(site, written)
 
     site.reboot()
-    assert site.pointer() == pointer
-    assert site.finds(key)
-    assert site.finds(site.write())
-    if stage != "committed":
-        assert site.writable_ends() == [pointer]
+    for store in site.stores:
+        site.only_writable(store, pointer)
+    stands_at(site, pointer)
+    finds(site, written)
+    finds(site, {store.name: site.write(store.name) for store in site.stores})
+    assert site.courses_whole()
+
+
+def stands_at(site: Site, pointer: str) -> None:
+    """Every store's pointer names this end."""
+    assert {store.name: site.pointer(store.name) for store in site.stores} == {
+        store.name: pointer for store in site.stores
+    }
+
+
+def finds(site: Site, written: dict[str, str]) -> None:
+    """The LMS finds each write."""
+    assert [ledger for ledger, key in written.items() if not site.finds(key, ledger)] == []

@@ -6,13 +6,12 @@ import subprocess
 import threading
 
 from lab_site import Site
-
-GIVEN = ["lab-Admin.1-secret", "lab-Replication.1-secret"]
+from site_stores import SECRETS
 
 
 def test_none_is_seen(site: Site) -> None:
     root = site.tutor("config", "printvalue", "MYSQL_ROOT_PASSWORD").strip()
-    secrets = [*GIVEN, root]
+    secrets = [*SECRETS.values(), root]
     seen: set[str] = set()
     over = threading.Event()
 

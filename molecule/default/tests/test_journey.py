@@ -1,24 +1,34 @@
-"""After the journey: the cluster serves, the way back is ended, the platform works, no secret shows. Reads only."""
+"""After the journey: the clusters serve, the ways back are ended, the platform works, no secret shows. Reads only."""
 
 from __future__ import annotations
 
 import json
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
 import testinfra
+import yaml
 
 APP = "lab-app"
 DATA = ["lab-data-1", "lab-data-2", "lab-data-3"]
 PREFIX = os.environ.get("TUTOROPS_LAB_PREFIX", "lab")
-STATE = Path(__file__).resolve().parents[3] / "build" / PREFIX
-SECRETS = ("lab-Admin.1-secret", "lab-Replication.1-secret")
+STORES = os.environ.get("TUTOROPS_LAB_STORES", "mysql").split(",")
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+STATE = SHARED.parents[1] / "build" / PREFIX
+VARIABLES = yaml.safe_load((SHARED / "inventory" / "group_vars" / "lab.yml").read_text())
+SECRETS = [value for name, value in VARIABLES.items() if name.endswith(("_password", "_keyfile"))]
+PORTS = {"mysql": 3306, "mongodb": 27017, "redis": 6379}
+KEPT = {"mysql": "ibdata1", "mongodb": "WiredTiger", "redis": "appendonlydir"}
+"""What stays in the data directory of Tutor's container."""
 
 
 SQL = "mysql -u tutorops_admin -N -B -e %s"
 """Asks a member as its administrator, whom the socket lets in as root."""
+REDIS = "redis-cli --no-auth-warning --tls --cacert /etc/redis/tls/ca.pem -h %s --user tutorops_health --pass any info"
+"""Asks a member as the account that may only look."""
 
 
 def host(name: str) -> Any:
@@ -26,76 +36,109 @@ def host(name: str) -> Any:
     return testinfra.get_host(f"docker://{name.replace('lab-', f'{PREFIX}-', 1)}")
 
 
+def address(member: Any) -> str:
+    """By which it is reached."""
+    return str(member.interface("eth0").addresses[0])
+
+
+def roles(store: str) -> list[str]:
+    """What each member is in its cluster, in words that all stores share."""
+    return [ROLES[store](host(name)) for name in DATA]
+
+
+def mysql_role(member: Any) -> str:
+    state = "SELECT CONCAT(member_state, ' ', member_role) FROM performance_schema.replication_group_members"
+    said = member.check_output(SQL, f"{state} WHERE member_id = @@server_uuid")
+    closed = member.check_output(SQL, "SELECT @@super_read_only")
+    return {("ONLINE PRIMARY", "0"): "leads", ("ONLINE SECONDARY", "1"): "follows"}.get((said, closed), said + closed)
+
+
+def mongodb_role(member: Any) -> str:
+    script = (SHARED / "ask_mongodb.py").read_text(encoding="utf-8")
+    said = json.loads(member.check_output(f"python3 -c {shlex.quote(script)} {address(member)}"))
+    return "leads" if said["leads"] else "follows" if said["follows"] else str(said)
+
+
+def redis_role(member: Any) -> str:
+    said = member.check_output(REDIS, address(member)).splitlines()
+    if "role:master" in said and "min_slaves_good_slaves:2" in said:
+        return "leads"
+    return "follows" if "master_link_status:up" in said else " ".join(said)
+
+
+ROLES = {"mysql": mysql_role, "mongodb": mongodb_role, "redis": redis_role}
+
+
 def test_learners_noticed_nothing() -> None:
     result = json.loads((STATE / "traffic" / "traffic.json").read_text())
     print(json.dumps({**result["traffic"], **result["ledger"]}))
     assert result["traffic"]["requests"] > 1000
     assert result["traffic"]["failed"] == 0
-    assert (result["ledger"]["lost"], result["ledger"]["duplicated"]) == (0, 0)
+    assert [result["ledger"][flaw] for flaw in ("lost", "duplicated", "dangling")] == [0, 0, 0]
+    assert result["stores"]["sessions"]["acknowledged"] > 0, "nobody logged in"
+    assert result["stores"]["course"]["acknowledged"] > 0, "no course was published"
 
 
-def test_each_stage_stands_in_the_reports() -> None:
+@pytest.mark.parametrize("store", STORES)
+def test_each_stage_stands_in_the_reports(store: str) -> None:
     reports = [json.loads(path.read_text()) for path in sorted((STATE / "reports").glob("*/report.json"))]
-    stages = [line["stage"] for report in reports for line in report["stores"]["mysql"]["stages"] if line["ok"]]
+    lines = [line for report in reports for line in report["stores"].get(store, {}).get("stages", [])]
+    stages = [line["stage"] for line in lines if line["ok"]]
     assert {"follow", "compare", "cutover", "rollback", "commit"} <= set(stages)
-    held = [
-        line["result"]["flip"]["steps"]["open"]
-        for report in reports
-        for line in report["stores"]["mysql"]["stages"]
-        if line["changed"] and line["stage"] in ("cutover", "rollback")
-    ]
-    print(f"held for {', '.join(f'{seconds:.3f} s' for seconds in held)}")
+    flips = [line for line in lines if line["changed"] and line["stage"] in ("cutover", "rollback")]
+    held = [line["result"]["flip"]["steps"]["open"] for line in flips]
+    print(f"{store}: held for {', '.join(f'{seconds:.3f} s' for seconds in held)}")
     assert len(held) == 3
     assert max(held) < 5.0, "a hold outlived its own deadline"
 
 
-def test_the_group_is_whole_open_and_has_one_primary() -> None:
-    asked = host(DATA[0]).check_output(
-        SQL, "SELECT member_state, member_role FROM performance_schema.replication_group_members"
-    )
-    assert sorted(line.split()[1] for line in asked.splitlines()) == ["PRIMARY", "SECONDARY", "SECONDARY"]
-    assert {line.split()[0] for line in asked.splitlines()} == {"ONLINE"}
-    closed = [host(name).check_output(SQL, "SELECT @@super_read_only") for name in DATA]
-    assert sorted(closed) == ["0", "1", "1"]
+@pytest.mark.parametrize("store", STORES)
+def test_the_cluster_is_whole_open_and_has_one_primary(store: str) -> None:
+    assert sorted(roles(store)) == ["follows", "follows", "leads"]
 
 
+@pytest.mark.parametrize("store", STORES)
 @pytest.mark.parametrize("name", DATA)
-def test_a_member_listens_behind_its_firewall(name: str) -> None:
+def test_a_member_listens_behind_its_firewall(name: str, store: str) -> None:
     member = host(name)
-    assert member.socket("tcp://0.0.0.0:3306").is_listening or member.socket("tcp://:::3306").is_listening
-    assert "tutorops_mysql" in member.check_output("nft list tables inet")
+    listens = [f"tcp://{where}:{PORTS[store]}" for where in ("0.0.0.0", "::", address(member))]
+    assert any(member.socket(one).is_listening for one in listens)
+    assert f"tutorops_{store}" in member.check_output("nft list tables inet")
     assert member.service("tutorops-firewall").is_enabled
-    assert member.file("/etc/mysql/tls").mode == 0o750 or member.file("/etc/mysql/tls").mode == 0o700
+    assert member.file(f"/etc/{store}/tls").mode & 0o007 == 0
 
 
+@pytest.mark.skipif("mysql" not in STORES, reason="MySQL was not moved")
 @pytest.mark.parametrize("name", DATA)
 def test_health_tells_the_primary_from_the_others(name: str) -> None:
     member = host(name)
-    role = member.check_output(
-        SQL,
-        "SELECT member_role FROM performance_schema.replication_group_members WHERE member_id = @@server_uuid",
-    )
     status = member.check_output("curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:9200/primary")
-    assert status == ("200" if role == "PRIMARY" else "503")
+    assert status == ("200" if mysql_role(member) == "leads" else "503")
 
 
-def test_the_edge_points_at_the_cluster() -> None:
+@pytest.mark.parametrize("store", STORES)
+def test_the_edge_points_at_the_cluster(store: str) -> None:
     app = host(APP)
-    assert app.file("/var/lib/tutorops/pointers/mysql").content_string == "mysql cluster\n"
+    assert app.file(f"/var/lib/tutorops/pointers/{store}").content_string == f"{store} cluster\n"
+    assert json.loads(app.check_output("tutorops status --json"))[store]["stage"] == "committed"
+
+
+def test_the_edge_runs_and_starts_at_boot() -> None:
+    app = host(APP)
     for unit in ("tutorops-edge", "tutorops-follower"):
         assert app.service(unit).is_running
         assert app.service(unit).is_enabled
-    assert json.loads(app.check_output("tutorops status --json"))["mysql"]["stage"] == "committed"
 
 
-def test_tutor_runs_mysql_no_more_but_its_data_stay() -> None:
+@pytest.mark.parametrize("store", STORES)
+def test_tutor_runs_the_store_no_more_but_its_data_stay(store: str) -> None:
     app = host(APP)
     settings = app.file("/home/tutor/.local/share/tutor/config.yml").content_string
-    assert "RUN_MYSQL: false" in settings
+    assert f"RUN_{store.upper()}: false" in settings
     running = app.check_output("docker ps --all --format '{{.Names}}'").split()
-    assert "tutor_local-mysql-1" not in running
+    assert f"tutor_local-{store}-1" not in running
     assert {"tutor_local-lms-1", "tutor_local-cms-1", "tutor_local-notes-1"} <= set(running)
-    assert app.file("/home/tutor/.local/share/tutor/data/mysql/ibdata1").exists
+    assert app.file(f"/home/tutor/.local/share/tutor/data/{store}/{KEPT[store]}").exists
 
 
 @pytest.mark.parametrize("site", ["lms.test", "studio.lms.test", "notes.lms.test"])

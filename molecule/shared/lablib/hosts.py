@@ -5,7 +5,7 @@ from __future__ import annotations
 from . import engine
 from .errors import LabError
 from .images import Catalogue
-from .settings import Settings
+from .settings import STORES, Settings
 from .shell import Stopwatch, docker, run, say, succeeds, wait_until
 
 LABEL = "org.tutorops.lab"
@@ -25,8 +25,8 @@ def volumes(settings: Settings, host: str) -> dict[str, str]:
     """Volume and mount point of everything on a host that must not lie on the container's own layers."""
     if host == settings.app:
         return {f"{host}-docker": "/var/lib/docker", f"{host}-tutor": "/home/tutor"}
-    # MySQL's CLONE and big data want a real file system.
-    return {f"{host}-mysql": "/var/lib/mysql"}
+    # Databases want a real file system below them.
+    return {f"{host}-{store}": f"/var/lib/{store}" for store in STORES}
 
 
 def image(settings: Settings, host: str) -> str:

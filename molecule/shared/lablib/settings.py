@@ -12,6 +12,8 @@ from .errors import LabError
 SHARED = Path(__file__).resolve().parent.parent
 REPOSITORY = "tutorops-lab"
 """First part of every image's name, and the label on everything that the lab creates."""
+STORES = ("mysql", "mongodb", "redis")
+"""What the data hosts can carry, in the order in which stores are moved."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Settings:
     tutor: str = "22.*"
     rows: int = 2000
     megabytes: int = 20
+    stores: str = "mysql"
     mirror: str = "http://deb.debian.org/debian"
     cache: Path = Path.home() / ".cache" / "tutorops-lab"
     parallel: int = 2
@@ -60,6 +63,13 @@ class Settings:
             raise LabError(f"TUTOROPS_LAB_SUBNET is {self.subnet!r}; the lab needs an IPv4 /24.")
         if not 0 <= self.data_hosts <= 20:
             raise LabError(f"TUTOROPS_LAB_DATA_HOSTS is {self.data_hosts}; it must be between 0 and 20.")
+        if not set(self.store_names) <= set(STORES):
+            raise LabError(f"TUTOROPS_LAB_STORES is {self.stores!r}; it must name some of {', '.join(STORES)}.")
+
+    @property
+    def store_names(self) -> list[str]:
+        """The stores that the demonstration and the tests move; the inventory reads the same variable."""
+        return self.stores.split(",")
 
     @property
     def app(self) -> str:

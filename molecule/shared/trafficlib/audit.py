@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import TypeVar
 from urllib.parse import quote
 
 from .clock import now
-from .mix import EVENTUAL, HOSTS, WRITE
+from .mix import BY_COOKIE, DANGLING, EVENTUAL, HOSTS, WRITE
 from .records import Request, Run
-from .web import Target, Unanswered, ask
+from .web import Answer, Target, Unanswered, ask
+
+T = TypeVar("T")
 
 #: Seconds between two looks.
 _PAUSE = 0.2
+#: How many learners are asked at once whether they are logged in.
+_ASKED_AT_ONCE = 16
 
 
 @dataclass
@@ -31,10 +36,13 @@ class Account:
     unknown: int = 0
     #: Present although the answer was a failure, or although never sent.
     foreign: int = 0
+    #: Rows, whoever wrote them, that point at something which another store does not have; None as above.
+    dangling: int | None = 0
     #: Why the store could not be audited.
     audit_error: str | None = None
     lost_keys: list[str] = field(default_factory=list)
     duplicated_keys: list[str] = field(default_factory=list)
+    dangling_keys: list[str] = field(default_factory=list)
 
 
 async def audit(run: Run, requests: Iterable[Request], patience: float) -> dict[str, Account]:
@@ -56,9 +64,11 @@ def total(accounts: Iterable[Account]) -> Account:
         whole.duplicated = _sum(whole.duplicated, one.duplicated)
         whole.unknown += one.unknown
         whole.foreign += one.foreign
+        whole.dangling = _sum(whole.dangling, one.dangling)
         whole.audit_error = whole.audit_error or one.audit_error
         whole.lost_keys += one.lost_keys
         whole.duplicated_keys += one.duplicated_keys
+        whole.dangling_keys += one.dangling_keys
     return whole
 
 
@@ -70,17 +80,24 @@ async def _audit_store(run: Run, store: str, writes: list[Request], patience: fl
     acknowledged = {write.key for write in writes if write.succeeded}
     unknown = {write.key for write in writes if write.status is None}
     account = Account(acknowledged=len(acknowledged), unknown=len(unknown))
+    deadline = now() + patience
     try:
-        counts = await _settled_counts(run, store, acknowledged, now() + patience)
+        if store in BY_COOKIE:
+            counts = await _logged_in(run, store, writes, deadline)
+        else:
+            counts = await _settled_counts(run, store, acknowledged, deadline)
+        if store in DANGLING:
+            account.dangling_keys = await _dangling(run, store, deadline)
     except Unanswered as problem:
         account.audit_error = f"the ledger of {store} could not be read: {problem}"
-        account.lost = account.duplicated = None
+        account.lost = account.duplicated = account.dangling = None
         return account
     account.lost_keys = sorted(acknowledged - set(counts))
     account.duplicated_keys = sorted(key for key, count in counts.items() if count > 1)
     account.lost = len(account.lost_keys)
     account.duplicated = len(account.duplicated_keys)
     account.foreign = len(set(counts) - acknowledged - unknown)
+    account.dangling = len(account.dangling_keys)
     return account
 
 
@@ -96,21 +113,61 @@ async def _settled_counts(run: Run, store: str, acknowledged: set[str], deadline
 
 
 async def _counts(run: Run, store: str, deadline: float) -> dict[str, int]:
-    path = f"/ledger/{store}?prefix={quote(run.prefix)}"
+    return await _answered(run, store, f"/ledger/{store}?prefix={quote(run.prefix)}", deadline, _read_counts)
+
+
+async def _logged_in(run: Run, store: str, writes: Iterable[Request], deadline: float) -> dict[str, int]:
+    """Ask each learner who was logged in whether that is still so."""
+    turn = asyncio.Semaphore(_ASKED_AT_ONCE)
+
+    async def asked(login: Request) -> bool:
+        async with turn:
+            path = f"/ledger/{store}/{login.key}"
+            return await _answered(run, store, path, deadline, _read_logged_in, login.cookie)
+
+    logins = [write for write in writes if write.succeeded]
+    found = await asyncio.gather(*(asked(login) for login in logins))
+    return {login.key: 1 for login, still in zip(logins, found, strict=True) if still}
+
+
+async def _dangling(run: Run, store: str, deadline: float) -> list[str]:
+    return await _answered(run, store, DANGLING[store], deadline, _read_missing)
+
+
+async def _answered(
+    run: Run, store: str, path: str, deadline: float, read: Callable[[Answer], T], cookie: str | None = None
+) -> T:
+    """Ask until an answer comes that can be read, or time is up."""
     while True:
         try:
-            answer = await ask(Target.parse(run.target), "GET", HOSTS[store], path, run.timeout)
-            if answer.status == 200:
-                return _read_counts(answer.body)
-            raise Unanswered(f"answered {answer.status}")
+            return read(await ask(Target.parse(run.target), "GET", HOSTS[store], path, run.timeout, cookie))
         except Unanswered:
             if now() >= deadline:
                 raise
         await asyncio.sleep(_PAUSE)
 
 
-def _read_counts(body: bytes) -> dict[str, int]:
+def _read_counts(answer: Answer) -> dict[str, int]:
+    _refuse_status(answer, 200)
     try:
-        return {str(key): int(count) for key, count in json.loads(body)["counts"].items() if int(count)}
+        return {str(key): int(count) for key, count in json.loads(answer.body)["counts"].items() if int(count)}
     except (ValueError, KeyError, TypeError, AttributeError) as problem:
         raise Unanswered("did not answer with counts") from problem
+
+
+def _read_logged_in(answer: Answer) -> bool:
+    _refuse_status(answer, 200, 401)
+    return answer.status == 200
+
+
+def _read_missing(answer: Answer) -> list[str]:
+    _refuse_status(answer, 200, 409)
+    try:
+        return sorted(str(key) for key in json.loads(answer.body)["missing"])
+    except (ValueError, KeyError, TypeError) as problem:
+        raise Unanswered("did not tell which rows point at nothing") from problem
+
+
+def _refuse_status(answer: Answer, *expected: int) -> None:
+    if answer.status not in expected:
+        raise Unanswered(f"answered {answer.status}")

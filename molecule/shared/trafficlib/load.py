@@ -7,7 +7,7 @@ import itertools
 import random
 
 from .clock import now
-from .mix import EVENTUAL, PAGE, READ, WRITE, Kind, choose
+from .mix import BY_COOKIE, EVENTUAL, PAGE, READ, WRITE, Kind, choose
 from .records import Journal, Request, Run
 from .web import Target, Unanswered, ask
 
@@ -30,6 +30,7 @@ class Load:
         self._mix = choose(run.stores)
         self._shares = [kind.share for kind in self._mix]
         self._acknowledged: dict[str, list[str]] = {}
+        self._cookies: dict[str, str | None] = {}
         self._random = random.Random(run.prefix)
 
     async def send(self, seconds: float | None = None) -> None:
@@ -56,8 +57,10 @@ class Load:
         self._journal.sent(request)
         self.waiting[number] = request
         try:
-            answer = await ask(self._target, kind.method, kind.host, kind.path(key), self._run.timeout)
+            cookie = self._cookies.get(key)
+            answer = await ask(self._target, kind.method, kind.host, kind.path(key), self._run.timeout, cookie)
             request.status = answer.status
+            request.cookie = answer.cookie if kind.action == WRITE and kind.store in BY_COOKIE else None
         except Unanswered as problem:
             request.error = str(problem)
         request.ended = now()
@@ -84,5 +87,7 @@ class Load:
         self.longest_stall = max(self.longest_stall, request.latency(now()))
         if request.action == WRITE and request.succeeded and request.store not in EVENTUAL:
             self._acknowledged.setdefault(request.store, []).append(request.key)
+            if request.store in BY_COOKIE:
+                self._cookies[request.key] = request.cookie
         if self.over - self.failed >= self._run.rate:
             self.under_way.set()

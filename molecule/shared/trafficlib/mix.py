@@ -18,7 +18,7 @@ READ = "read"
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of request; a page belongs to no store."""
+    """One kind of request; most pages belong to no store."""
 
     action: str
     store: str
@@ -40,6 +40,10 @@ class Kind:
 
 #: A task that was accepted is worked off later, so reading it at once proves nothing, and an audit has to wait.
 EVENTUAL = frozenset({"celery"})
+#: Writes are logins. Only the cookie that each was given can tell whether the learner is still logged in.
+BY_COOKIE = frozenset({"sessions"})
+#: Where the platform tells which of all rows point at something that another store does not have.
+DANGLING = {"course": "/courses/published?all"}
 
 #: Of so many requests, how many are of each kind. Shares of stores that are left out fall to the others.
 MIX = (
@@ -52,8 +56,15 @@ MIX = (
     Kind(WRITE, "celery", 8),
     Kind(WRITE, "redis", 6),
     Kind(READ, "redis", 5),
+    Kind(WRITE, "sessions", 1),
+    Kind(READ, "sessions", 4),
+    Kind(WRITE, "events", 1),
+    Kind(READ, "events", 1),
     Kind(WRITE, "mongodb", 5),
     Kind(READ, "mongodb", 4),
+    Kind(WRITE, "course", 2),
+    Kind(READ, "course", 2),
+    Kind(PAGE, "course", 1, page="/courses/published"),
     Kind(WRITE, "files", 4),
     Kind(READ, "files", 3),
     Kind(WRITE, "gridfs", 2),
@@ -62,7 +73,7 @@ MIX = (
     Kind(READ, "search", 2),
 )
 
-DEFAULT_STORES = ("mysql", "notes", "celery", "redis", "mongodb", "files")
+DEFAULT_STORES = ("mysql", "notes", "celery", "redis", "sessions", "events", "mongodb", "gridfs", "course", "files")
 HOSTS = {kind.store: kind.host for kind in MIX if kind.store}
 
 

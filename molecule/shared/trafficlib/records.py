@@ -42,6 +42,8 @@ class Request:
     ended: float | None = None
     status: int | None = None
     error: str | None = None
+    #: Of the session that a login began.
+    cookie: str | None = None
 
     @property
     def succeeded(self) -> bool:
@@ -180,7 +182,7 @@ class Journal:
 
     def over(self, request: Request) -> None:
         """Note how a request ended."""
-        self._append({name: getattr(request, name) for name in ("number", "ended", "status", "error")})
+        self._append({name: getattr(request, name) for name in ("number", "ended", "status", "error", "cookie")})
 
     def _append(self, fields: dict[str, Any]) -> None:
         self._file.write(json.dumps(fields) + "\n")

@@ -31,12 +31,17 @@ def summarize(
     }
 
 
+def due_between(requests: Sequence[Request], start: float, end: float) -> dict[str, Any]:
+    """Figures of the requests that were due from ``start`` to ``end``, whenever they were answered."""
+    until = max((one.ended or one.started for one in requests), default=end)
+    return figures([one for one in requests if start <= one.scheduled <= end], until)
+
+
 def good(result: Mapping[str, Any]) -> bool:
-    """Whether an audited run had no failed request, and lost and duplicated nothing."""
+    """Whether an audited run had no failed request, lost and duplicated nothing, and left no row without its rest."""
     ledger = result["ledger"]
-    return bool(ledger) and not (
-        result["traffic"]["failed"] or ledger["lost"] or ledger["duplicated"] or ledger["audit_error"]
-    )
+    flaws = ("lost", "duplicated", "dangling", "audit_error")
+    return bool(ledger) and not (result["traffic"]["failed"] or any(ledger[flaw] for flaw in flaws))
 
 
 def figures(requests: Sequence[Request], until: float) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def _remarks(result: Mapping[str, Any]) -> list[str]:
             f"Writes never answered: {ledger['unknown']:,}; present although refused: {ledger['foreign']:,}."
         )
     for name, one in result["stores"].items():
-        for what in ("lost", "duplicated"):
+        for what in ("lost", "duplicated", "dangling"):
             if keys := one[f"{what}_keys"]:
                 remarks.append(f"{what.capitalize()} in {name}: {', '.join(keys[:5])}{' ...' if keys[5:] else ''}")
         if one["audit_error"]:

@@ -15,10 +15,11 @@ class Unanswered(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """A whole answer."""
+    """A whole answer, and the cookie of the session that it began."""
 
     status: int
     body: bytes
+    cookie: str | None = None
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,11 @@ class Target:
         return cls(parts.hostname, parts.port or 80)
 
 
-async def ask(target: Target, method: str, host: str, path: str, timeout: float) -> Answer:
+async def ask(target: Target, method: str, host: str, path: str, timeout: float, cookie: str | None = None) -> Answer:
     """Send a request and read its answer; raise Unanswered where there is none within ``timeout`` seconds."""
     try:
         async with asyncio.timeout(timeout):
-            return await _exchange(target, method, host, path)
+            return await _exchange(target, method, host, path, cookie)
     except TimeoutError as problem:
         raise Unanswered("timed out") from problem
     except ConnectionRefusedError as problem:
@@ -56,11 +57,13 @@ async def ask(target: Target, method: str, host: str, path: str, timeout: float)
         raise Unanswered("not HTTP") from problem
 
 
-async def _exchange(target: Target, method: str, host: str, path: str) -> Answer:
+async def _exchange(target: Target, method: str, host: str, path: str, cookie: str | None) -> Answer:
     reader, writer = await asyncio.open_connection(target.host, target.port, limit=_LIMIT)
     try:
-        length = "Content-Length: 0\r\n" if method == "POST" else ""
-        writer.write(f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{length}\r\n".encode())
+        headers = [f"{method} {path} HTTP/1.1", f"Host: {host}", "Connection: close"]
+        headers += ["Content-Length: 0"] if method == "POST" else []
+        headers += [f"Cookie: {cookie}"] if cookie else []
+        writer.write("\r\n".join([*headers, "", ""]).encode())
         return await _read_answer(reader)
     finally:
         writer.close()
@@ -72,10 +75,12 @@ async def _read_answer(reader: asyncio.StreamReader) -> Answer:
         first, headers = await _read_head(reader)
     status = int(first.split()[1])
     if headers.get("transfer-encoding", "").lower() == "chunked":
-        return Answer(status, await _read_chunks(reader))
-    if "content-length" in headers:
-        return Answer(status, await reader.readexactly(int(headers["content-length"])))
-    return Answer(status, await reader.read())
+        body = await _read_chunks(reader)
+    elif "content-length" in headers:
+        body = await reader.readexactly(int(headers["content-length"]))
+    else:
+        body = await reader.read()
+    return Answer(status, body, headers.get("set-cookie", "").partition(";")[0] or None)
 
 
 async def _read_head(reader: asyncio.StreamReader) -> tuple[bytes, dict[str, str]]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 from lablib import hosts, platform, state
 from lablib.errors import LabError
 from lablib.images import Catalogue
-from lablib.settings import Settings
+from lablib.settings import SHARED, STORES, Settings
 
 
 def test_defaults_and_empty_values() -> None:
@@ -30,6 +31,8 @@ def test_every_kind_of_value() -> None:
         ("TUTOROPS_LAB_SUBNET", "nonsense"),
         ("TUTOROPS_LAB_SUBNET", "fd00::/64"),
         ("TUTOROPS_LAB_DATA_HOSTS", "99"),
+        ("TUTOROPS_LAB_STORES", "mysql,oracle"),
+        ("TUTOROPS_LAB_STORES", "mysql, redis"),
     ],
 )
 def test_a_bad_value_is_refused_by_name(variable: str, value: str) -> None:
@@ -44,6 +47,20 @@ def test_names_and_addresses() -> None:
         "b-data-1": "10.1.2.11",
         "b-data-2": "10.1.2.12",
     }
+
+
+def test_the_inventory_has_a_group_for_every_store_and_moves_the_same_ones_by_default() -> None:
+    inventory = SHARED / "inventory"
+    groups = yaml.safe_load((inventory / "hosts.yml").read_text())["lab"]["children"]
+    members = {name: set(group["hosts"]) for name, group in groups.items() if name != "tutor"}
+    assert members == {store: {f"lab-data-{number}" for number in (1, 2, 3)} for store in STORES}
+    chosen = yaml.safe_load((inventory / "group_vars" / "lab.yml").read_text())["offload_stores"]
+    assert f"'TUTOROPS_LAB_STORES') | default('{Settings().stores}', true)" in chosen
+
+
+def test_every_store_has_a_volume_on_a_data_host() -> None:
+    settings = Settings()
+    assert sorted(hosts.volumes(settings, settings.data[0]).values()) == sorted(f"/var/lib/{store}" for store in STORES)
 
 
 def test_two_labs_share_no_volume() -> None:

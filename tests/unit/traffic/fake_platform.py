@@ -19,6 +19,8 @@ class Fault(Enum):
 
     LOSE = auto()  # acknowledges a write that it did not keep
     DUPLICATE = auto()  # keeps it twice
+    DANGLE = auto()  # keeps the row of a course without its structure
+    MISTAKE = auto()  # takes the learner for somebody else
     REFUSE = auto()  # answers 502
     KEEP_AND_REFUSE = auto()  # keeps the write and answers 502
     RESET = auto()  # closes the connection without a byte
@@ -36,6 +38,7 @@ class Call:
     method: str
     host: str
     path: str
+    cookie: str = ""
 
 
 #: Decides about a request; the number counts requests of the same method.
@@ -49,6 +52,7 @@ class FakePlatform:
         self.calls: list[Call] = []
         self.faulted: list[str] = []
         self.rows: dict[str, Counter[str]] = defaultdict(Counter)
+        self.dangling: list[str] = []
         self._queue: list[tuple[float, str]] = []
         self._numbers: Counter[str] = Counter()
         self._ready = threading.Event()
@@ -71,6 +75,11 @@ class FakePlatform:
         """The keys of all writes that arrived, in their order."""
         return [call.path.partition("key=")[2] for call in self.calls if call.method == "POST"]
 
+    @staticmethod
+    def cookie(path: str) -> str:
+        """The cookie of the learner who logs in by this request."""
+        return f"sessionid=secret-of-{path.partition('key=')[2]}"
+
     def stall(self, seconds: float) -> None:
         """Answer nothing for so long; requests still arrive."""
         self._loop.call_soon_threadsafe(self._flowing.clear)
@@ -91,8 +100,8 @@ class FakePlatform:
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
             method, path, _ = head[0].split()
-            host = next(line.split(": ")[1] for line in head if line.startswith("Host: "))
-            call = Call(time.monotonic(), method, host, path)
+            headers = dict(line.split(": ", 1) for line in head[1:] if line)
+            call = Call(time.monotonic(), method, headers["Host"], path, headers.get("Cookie", ""))
             self.calls.append(call)
             self._numbers[method] += 1
             fault = self.misbehave(call, self._numbers[method])
@@ -103,8 +112,10 @@ class FakePlatform:
                 await self._over.wait()
             status, body = self._answer(call, fault)
             length = len(body) + (fault is Fault.CUT_SHORT)
+            login = f"Set-Cookie: {self.cookie(path)}; Path=/\r\n" if path.startswith("/ledger/sessions?key") else ""
             if fault not in (Fault.RESET, Fault.KEEP_AND_RESET):
-                writer.write(f"HTTP/1.1 {status} Status\r\nContent-Length: {length}\r\n\r\n".encode() + body)
+                answer = f"HTTP/1.1 {status} Status\r\n{login}Content-Length: {length}\r\n\r\n"
+                writer.write(answer.encode() + body)
         except (ConnectionError, asyncio.IncompleteReadError):  # The client was killed.
             pass
         finally:
@@ -118,27 +129,35 @@ class FakePlatform:
         if fault is Fault.MISS:
             return 404, b""
         parts = urlsplit(call.path)
+        if parts.path == "/courses/published":
+            return 409 if self.dangling else 200, json.dumps({"missing": self.dangling}).encode()
         if not parts.path.startswith("/ledger/"):
             return 200, b"a page"
         if call.method == "POST":
             return 201, b"{}"
         self._work()
         _, _, store, *key = parts.path.split("/")
+        if store == "sessions":
+            known = call.cookie == self.cookie(f"?key={key[0]}") and fault is not Fault.MISTAKE
+            return (200, b"{}") if known and self.rows[store][key[0]] else (401, b"{}")
         if key:
-            return (200, b"{}") if self.rows[store][key[0]] else (404, b"")
+            return (200, b"{}") if self.rows[store][key[0]] else (500, b"") if key[0] in self.dangling else (404, b"")
         prefix = parse_qs(parts.query)["prefix"][0]
         counts = {key: count for key, count in self.rows[store].items() if key.startswith(prefix)}
         return 200, json.dumps({"counts": counts}).encode()
 
     def _keep(self, path: str, fault: Fault | None) -> None:
-        if fault not in (None, Fault.DUPLICATE, Fault.KEEP_AND_REFUSE, Fault.KEEP_AND_RESET):
+        if fault not in (None, Fault.DUPLICATE, Fault.DANGLE, Fault.KEEP_AND_REFUSE, Fault.KEEP_AND_RESET):
             return
         parts = urlsplit(path)
         store, key = parts.path.removeprefix("/ledger/"), parse_qs(parts.query)["key"][0]
-        if store == "celery":
-            self._queue.append((time.monotonic() + self.task_seconds, key))
+        times = 2 if fault is Fault.DUPLICATE else 1
+        if fault is Fault.DANGLE:
+            self.dangling.append(key)
+        elif store == "celery":
+            self._queue += [(time.monotonic() + self.task_seconds, key)] * times
         else:
-            self.rows[store][key] += 2 if fault is Fault.DUPLICATE else 1
+            self.rows[store][key] += times
 
     def _work(self) -> None:
         """Work off the tasks that are due."""

@@ -14,7 +14,7 @@ import pytest
 import traffic
 from fake_platform import Call, FakePlatform, Fault, Misbehave
 from trafficlib.load import Load
-from trafficlib.mix import LMS, NOTES, STUDIO
+from trafficlib.mix import DEFAULT_STORES, LMS, NOTES, STUDIO
 from trafficlib.records import Records, Run
 from trafficlib.summary import summarize
 
@@ -41,8 +41,9 @@ def test_a_platform_that_behaves(tmp_path: Path) -> None:
     assert figures["failed"] == figures["unfinished"] == 0
     assert 0 < figures["p50_ms"] <= figures["p99_ms"] <= figures["longest_stall_seconds"] * 1000 + 1
     assert ledger["acknowledged"] == len(platform.posted()) > 20
-    assert (ledger["lost"], ledger["duplicated"], ledger["unknown"], ledger["foreign"]) == (0, 0, 0, 0)
-    assert set(result["stores"]) == {"mysql", "notes", "celery", "redis", "mongodb", "files"}
+    flaws = ("lost", "duplicated", "dangling", "unknown", "foreign")
+    assert [ledger[flaw] for flaw in flaws] == [0, 0, 0, 0, 0]
+    assert set(result["stores"]) == set(DEFAULT_STORES)
     assert sum(one["acknowledged"] for one in result["stores"].values()) == ledger["acknowledged"]
     assert {call.host for call in platform.calls} == {LMS, STUDIO, NOTES}
     assert {call.host for call in platform.calls if "/ledger/notes" in call.path} == {NOTES}
@@ -99,10 +100,80 @@ def test_each_fault_is_reported_and_no_other(tmp_path: Path, method: str, fault:
     assert max(Counter(platform.posted()).values()) == 1, "a write was sent again"
 
 
+def test_a_login_is_shown_by_its_own_cookie_only(tmp_path: Path) -> None:
+    with FakePlatform() as platform:
+        code, result = run(platform, tmp_path, "--stores", "sessions,mysql")
+    asked = [call for call in platform.calls if call.path.startswith("/ledger/sessions/")]
+    assert code == 0
+    assert len(asked) > result["stores"]["sessions"]["acknowledged"] > 0
+    assert all(call.cookie == platform.cookie(f"?key={call.path.rpartition('/')[2]}") for call in asked)
+    assert {call.cookie for call in platform.calls if "/ledger/mysql" in call.path} == {""}
+
+
+@pytest.mark.parametrize("part", ["/ledger/sessions?key", "/ledger/sessions/"])
+def test_a_learner_who_is_logged_out_is_noticed(tmp_path: Path, part: str) -> None:
+    """Either the session was never kept, or it is gone when the learner comes back."""
+    method, fault = ("POST", Fault.LOSE) if "?" in part else ("GET", Fault.MISTAKE)
+    with FakePlatform(lambda call, number: fault if call.method == method and part in call.path else None) as platform:
+        code, result = run(platform, tmp_path, "--stores", "sessions")
+    sessions = result["stores"]["sessions"]
+    assert code == 1
+    assert sessions["lost"] == sessions["acknowledged"] > 0
+    assert result["traffic"]["failures"].keys() == {"status 401"}
+
+
+def test_logins_of_a_run_that_was_killed_are_audited_by_the_cookies_in_its_records(tmp_path: Path) -> None:
+    with FakePlatform() as platform:
+        run(platform, tmp_path, "--stores", "sessions")
+        assert traffic.main(["audit", "--output", str(tmp_path), "--patience", "0.1"]) == 0
+        logged_out = next(iter(platform.rows["sessions"]))
+        del platform.rows["sessions"][logged_out]
+        assert traffic.main(["audit", "--output", str(tmp_path), "--patience", "0.1"]) == 1
+    assert json.loads((tmp_path / "traffic.json").read_text())["ledger"]["lost_keys"] == [logged_out]
+
+
+def test_a_row_without_its_structure_is_noticed_by_readers_and_by_the_audit(tmp_path: Path) -> None:
+    first = some("POST", Fault.DANGLE, "/ledger/course?key")
+    with FakePlatform(first) as platform:
+        code, result = run(platform, tmp_path, "--stores", "course")
+    course = result["stores"]["course"]
+    assert code == 1
+    assert course["dangling_keys"] == course["lost_keys"] == sorted(platform.dangling)
+    assert result["ledger"]["dangling"] == course["dangling"] == len(platform.dangling) > 0
+    assert result["traffic"]["failures"].keys() <= {"status 409", "status 500"}
+    assert result["traffic"]["failures"]["status 409"] > 0
+
+
+def test_a_row_of_somebody_else_that_dangles_is_enough_to_fail(tmp_path: Path) -> None:
+    with FakePlatform() as platform:
+        run(platform, tmp_path, "--stores", "course")
+        platform.dangling.append("a course of last year")
+        assert traffic.main(["audit", "--output", str(tmp_path), "--patience", "0.1"]) == 1
+    ledger = json.loads((tmp_path / "traffic.json").read_text())["ledger"]
+    assert (ledger["lost"], ledger["dangling_keys"]) == (0, ["a course of last year"])
+
+
+def test_rows_that_cannot_be_looked_at_are_no_success(tmp_path: Path) -> None:
+    with FakePlatform(lambda call, number: Fault.REFUSE if "?all" in call.path else None) as platform:
+        code, result = run(platform, tmp_path, "--stores", "course")
+    assert code == 1
+    assert result["ledger"]["audit_error"] == "the ledger of course could not be read: answered 502"
+    assert result["ledger"]["dangling"] is None
+
+
+def test_a_task_that_ran_twice_is_noticed(tmp_path: Path) -> None:
+    with FakePlatform(some("POST", Fault.DUPLICATE, "/ledger/celery?key")) as platform:
+        code, result = run(platform, tmp_path, "--stores", "celery")
+    assert code == 1
+    assert result["ledger"]["duplicated"] == len(platform.faulted) > 0
+    assert result["ledger"]["lost"] == result["traffic"]["failed"] == 0
+
+
 def test_failures_are_named(tmp_path: Path) -> None:
     faults = {1: Fault.REFUSE, 2: Fault.RESET, 3: Fault.HANG, 4: Fault.CUT_SHORT}
     with FakePlatform(lambda call, number: faults.get(number) if call.method == "POST" else None) as platform:
-        _, result = run(platform, tmp_path, "--timeout", "1")
+        # Few at a time, so that on a busy machine only the one that hangs takes so long.
+        _, result = run(platform, tmp_path, "--timeout", "2", "--rate", "100")
     failures = result["traffic"]["failures"]
     assert failures["status 502"] == failures["timed out"] == 1
     assert failures["cut short"] == 2  # Closed before, or amid, its answer.

@@ -20,6 +20,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.auth",
     "django.contrib.sessions",
+    "django_celery_results",
     "courses",
     "ledger",
     "edx_commands",
@@ -27,7 +28,7 @@ INSTALLED_APPS = [
     "lms.djangoapps.coursewarehistoryextended",
 ]
 DATABASE_ROUTERS = ["openedx.core.lib.django_courseware_routers.StudentModuleHistoryExtendedRouter"]
-MIDDLEWARE: list[str] = []
+MIDDLEWARE = ["django.contrib.sessions.middleware.SessionMiddleware"]
 ROOT_URLCONF = "urls"
 SESSION_ENGINE = "django.contrib.sessions.backends.cache"
 MEDIA_URL = "/media/"
@@ -39,7 +40,13 @@ STORAGES = {
 }
 COURSE_IMPORT_EXPORT_STORAGE = USER_TASKS_ARTIFACT_STORAGE = "django.core.files.storage.FileSystemStorage"
 MODULESTORE = {
-    "default": {"OPTIONS": {"stores": [{"NAME": "split", "DOC_STORE_CONFIG": {}, "OPTIONS": {"fs_root": ""}}]}},
+    "default": {
+        "OPTIONS": {
+            "stores": [
+                {"NAME": "split", "DOC_STORE_CONFIG": {"collection": "modulestore"}, "OPTIONS": {"fs_root": ""}},
+            ]
+        }
+    },
 }
 PROFILE_IMAGE_BACKEND: dict[str, Any] = {"class": "openedx.core.storage.OverwriteStorage", "options": {"location": ""}}
 VIDEO_IMAGE_SETTINGS = {"STORAGE_KWARGS": {"location": ""}}
@@ -69,11 +76,30 @@ def production(variant: str) -> dict[str, Any]:
         "SERVICE_VARIANT": variant,
         "BROKER_URL": "{CELERY_BROKER_TRANSPORT}://{CELERY_BROKER_USER}:{CELERY_BROKER_PASSWORD}"
         "@{CELERY_BROKER_HOSTNAME}/{CELERY_BROKER_VHOST}".format_map(tokens),
+        # What edx-platform chooses about its broker: a connection for each task that is sent, results in the cache,
+        # and events about every task.
         "BROKER_CONNECTION_RETRY_ON_STARTUP": True,
+        "BROKER_CONNECTION_TIMEOUT": 1,
+        "BROKER_HEARTBEAT": 60.0,
+        "BROKER_HEARTBEAT_CHECKRATE": 2,
+        "BROKER_POOL_LIMIT": 0,
+        "BROKER_TRANSPORT_OPTIONS": {
+            "fanout_patterns": True,
+            "fanout_prefix": True,
+            **(tokens.get("CELERY_BROKER_TRANSPORT_OPTIONS") or {}),
+        },
         "CELERY_ACCEPT_CONTENT": ["json"],
+        "CELERY_CACHE_BACKEND": "celery",
+        "CELERY_IGNORE_RESULT": False,
+        "CELERY_MESSAGE_COMPRESSION": "gzip",
+        "CELERY_RESULT_BACKEND": "django-cache",
+        "CELERY_RESULT_SERIALIZER": "json",
+        "CELERY_SEND_EVENTS": True,
+        "CELERY_SEND_TASK_SENT_EVENT": True,
         "CELERY_TASK_SERIALIZER": "json",
-        "CELERY_IGNORE_RESULT": True,
+        "CELERY_TRACK_STARTED": True,
         "CELERYD_HIJACK_ROOT_LOGGER": False,
+        "CELERYD_PREFETCH_MULTIPLIER": 1,
         "CELERY_DEFAULT_EXCHANGE": f"edx.{variant}.core",
         "CELERY_DEFAULT_QUEUE": queue,
         "CELERY_DEFAULT_ROUTING_KEY": queue,

@@ -33,3 +33,11 @@ class Upload(models.Model):
 
     digest = models.CharField(max_length=64)
     content = models.BinaryField()
+
+
+class CourseIndex(models.Model):
+    """As SplitModulestoreCourseIndex: which structure in MongoDB is published. Nothing makes a course unique here."""
+
+    course_id = models.CharField(max_length=255, db_index=True)
+    published_version = models.CharField(max_length=24)
+    last_update = models.DateTimeField()

@@ -10,18 +10,22 @@ import functools
 import os
 import re
 import uuid
+import zlib
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Protocol
 
-import gridfs
-import pymongo
+import redis
+from courses import content, publishing
+from courses.models import CourseIndex
 from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import connection
 from django.db.models import Count
 from django_redis import get_redis_connection
+from pymongo.collection import Collection
+from xmodule.mongo_utils import Document
 
 from . import search
 from .models import Entry, TaskEntry
@@ -70,23 +74,12 @@ class Task(Mysql):
     model = TaskEntry
 
     def write(self, key: str) -> None:
-        record.delay(key)
+        # A part of them takes a second, so that at any moment some are being worked on.
+        record.delay(key, work_seconds=float(zlib.crc32(key.encode()) % 10 == 0))
 
     def check(self) -> None:
         with record.app.connection_for_write() as broker:
             broker.ensure_connection(max_retries=1, timeout=2)
-
-
-@functools.cache
-def mongo_database(process: int) -> pymongo.database.Database[dict[str, Any]]:
-    """The database that the course content is in; each process needs a client of its own."""
-    options = {name: value for name, value in settings.CONTENTSTORE["DOC_STORE_CONFIG"].items() if value is not None}
-    database, auth_source = options.pop("db"), options.pop("authsource", "")
-    if "user" in options:
-        options |= {"username": options.pop("user"), "authSource": auth_source}
-    else:
-        options.pop("password", None)
-    return pymongo.MongoClient(tz_aware=True, serverSelectionTimeoutMS=5000, **options)[database]
 
 
 class Mongodb:
@@ -95,14 +88,8 @@ class Mongodb:
     field = "key"
 
     @property
-    def database(self) -> pymongo.database.Database[dict[str, Any]]:
-        return mongo_database(os.getpid())
-
-    @property
-    def collection(self) -> pymongo.collection.Collection[dict[str, Any]]:
-        replicated = settings.CONTENTSTORE["DOC_STORE_CONFIG"].get("replicaSet")
-        journalled = pymongo.WriteConcern("majority" if replicated else 1, j=True)
-        return self.database.get_collection("ledger", write_concern=journalled)
+    def collection(self) -> Collection[Document]:
+        return content.content()["ledger"]
 
     def write(self, key: str) -> None:
         self.collection.insert_one({self.field: key})
@@ -115,7 +102,7 @@ class Mongodb:
         return Counter(document[self.field] for document in found)
 
     def check(self) -> None:
-        self.database.command("ping")
+        content.content().command("ping")
 
 
 class Gridfs(Mongodb):
@@ -124,11 +111,35 @@ class Gridfs(Mongodb):
     field = "filename"
 
     @property
-    def collection(self) -> pymongo.collection.Collection[dict[str, Any]]:
-        return self.database["fs.files"]
+    def collection(self) -> Collection[Document]:
+        return content.content()["fs.files"]
 
     def write(self, key: str) -> None:
-        gridfs.GridFS(self.database).put(key.encode() * 100, filename=key)
+        content.files().put(key.encode() * 100, filename=key)
+
+
+class Course:
+    """A published course, which counts only where both its row in MySQL and its structure in MongoDB are there."""
+
+    def rows(self, **which: str) -> list[tuple[str, str]]:
+        return list(CourseIndex.objects.filter(**which).values_list("course_id", "published_version"))
+
+    def write(self, key: str) -> None:
+        publishing.publish(key)
+
+    def count(self, key: str) -> int:
+        rows = self.rows(course_id=key)
+        shown = sum(publishing.structure(version) is not None for _course, version in rows)
+        if shown < len(rows):
+            raise LookupError(f"the row of course {key} points at a structure that is missing")
+        return shown
+
+    def counts(self, prefix: str) -> dict[str, int]:
+        rows = self.rows(course_id__startswith=prefix)
+        return Counter(course for course, _version in rows) - Counter(publishing.missing(rows))
+
+    def check(self) -> None:
+        content.structures().find_one({}, {"_id": 1})
 
 
 class Redis:
@@ -152,6 +163,35 @@ class Redis:
 
     def check(self) -> None:
         get_redis_connection("default").ping()
+
+
+@functools.cache
+def event_bus(process: int) -> redis.Redis:
+    """The connections to the event bus; each process needs its own."""
+    return redis.Redis.from_url(getattr(settings, "EVENT_BUS_REDIS_CONNECTION_URL", settings.BROKER_URL))
+
+
+class Events:
+    """An event on the event bus: an entry of a stream. Up to Tutor 20 there is no bus; the broker takes its place."""
+
+    stream = "ledger"
+
+    @property
+    def bus(self) -> redis.Redis:
+        return event_bus(os.getpid())
+
+    def write(self, key: str) -> None:
+        self.bus.xadd(self.stream, {"key": key})
+
+    def count(self, key: str) -> int:
+        return self.counts(key).get(key, 0)
+
+    def counts(self, prefix: str) -> dict[str, int]:
+        keys = (fields[b"key"].decode() for _id, fields in self.bus.xrange(self.stream))
+        return Counter(key for key in keys if key.startswith(prefix))
+
+    def check(self) -> None:
+        self.bus.ping()
 
 
 class Files:
@@ -200,7 +240,9 @@ STORES: dict[str, Ledger] = {
     "celery": Task(),
     "mongodb": Mongodb(),
     "gridfs": Gridfs(),
+    "course": Course(),
     "redis": Redis(),
+    "events": Events(),
     "files": Files(),
     "search": Search(),
 }

@@ -13,10 +13,12 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods
 
+from . import sessions
 from .stores import STORES
 
 BASIC = ("mysql", "mongodb")
 """What edx-platform's heartbeat checks unless it is asked for more."""
+CHECKS = {**{name: store.check for name, store in STORES.items()}, "sessions": sessions.check}
 
 
 @csrf_exempt
@@ -47,9 +49,9 @@ def entry(request: HttpRequest, store: str, key: str) -> JsonResponse:
 def heartbeat(request: HttpRequest) -> JsonResponse:
     """Check the stores, all of them when `extended` is asked for."""
     found = {}
-    for store in STORES if "extended" in request.GET else BASIC:
+    for store in CHECKS if "extended" in request.GET else BASIC:
         try:
-            STORES[store].check()
+            CHECKS[store]()
             found[store] = {"status": True, "message": "OK"}
         except Exception as error:
             found[store] = {"status": False, "message": f"{type(error).__name__}: {error}"[:300]}

@@ -16,6 +16,7 @@ from django.core.management.base import BaseCommand
 from django.db import connection
 
 from courses.models import Course, Enrollment, Upload
+from courses.seeding import seed_cache, seed_files, seed_structures
 
 BLOB = 256 * 1024
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -70,11 +71,11 @@ def uploads(megabytes: int, chance: random.Random) -> Iterator[Upload]:
 class Command(BaseCommand):
     """Replaces what an earlier run left."""
 
-    help = "Fill MySQL with data of a chosen size."
+    help = "Fill MySQL, MongoDB and Redis with data of a chosen size."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--rows", type=int, required=True, help="learners; other tables follow")
-        parser.add_argument("--megabytes", type=int, required=True, help="size of all blobs")
+        parser.add_argument("--megabytes", type=int, required=True, help="of blobs in MySQL, and of files in MongoDB")
 
     def handle(self, *, rows: int, megabytes: int, **_: object) -> None:
         chance = random.Random(1)
@@ -82,10 +83,14 @@ class Command(BaseCommand):
             for table in ("courses_enrollment", "courses_course", "courses_upload", "courses_modulestate"):
                 cursor.execute(f"DELETE FROM {table}")
         number = max(10, rows // 100)
+        course_ids = [f"course-v1:Lab+C{i:05}+2026" for i in range(number)]
         self.fill(Course, courses(number, chance), 1000)
-        self.fill(Enrollment, enrollments(rows, [f"course-v1:Lab+C{i:05}+2026" for i in range(number)], chance), 1000)
+        self.fill(Enrollment, enrollments(rows, course_ids, chance), 1000)
         self.fill_module_states(module_states(3 * rows, chance))
         self.fill(Upload, uploads(megabytes, chance), 16)
+        seed_structures(course_ids)
+        seed_files(megabytes, chance)
+        seed_cache(rows, chance)
 
     def fill(self, model: Any, items: Iterable[Any], size: int) -> None:
         for some in batched(items, size):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 from testinfra.host import Host
 
-testinfra_hosts = ["ansible://tutor"]
+testinfra_hosts = [f"docker://{os.environ['TUTOROPS_LAB_PREFIX']}-app"]
 
 
 def config(host: Host) -> str:

@@ -10,10 +10,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .host_facts import HostFacts, Run, run
+from .host_facts import HostFacts
 from .mongodb_client import Client
 from .mongodb_config import join_host
 from .mongodb_node import NodeState, look
+from .packages import Run, run
 from .stores.base import StoreError
 
 #: What the role writes first into the server's configuration: by it the role knows its own hosts again.
@@ -79,7 +80,7 @@ class Host:
     def read(self) -> HostState:
         """Read everything once."""
         asked, facts = self._asked, self._facts
-        service = facts.service(asked.service)
+        service = facts.unit(asked.service)
         active = service["ActiveState"] == "active"
         node = self._node() if active else None
         installed, candidate = facts.versions(asked.package)
@@ -90,7 +91,7 @@ class Host:
             version_candidate=candidate,
             version_installed=installed,
             service_active=active,
-            restart_needed=facts.restart_needed(service, asked.watched),
+            restart_needed=facts.is_older(service, asked.watched),
             configured=self._configured(),
             data_dir=asked.data_dir,
             data_dir_bytes_free=facts.bytes_free(asked.data_dir),

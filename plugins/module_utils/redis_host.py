@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .host_facts import HostFacts, Run, run
+from .host_facts import HostFacts
+from .packages import Run, run
 from .redis_client import Connection
 from .redis_info import keys_by_database, parse_info, replication
 from .stores.base import StoreError
@@ -90,7 +91,7 @@ class Host:
     def read(self) -> HostState:
         """Read everything once."""
         asked, facts = self._asked, self._facts
-        service, sentinel = facts.service(asked.service), facts.service(asked.sentinel_service)
+        service, sentinel = facts.unit(asked.service), facts.unit(asked.sentinel_service)
         active = service["ActiveState"] == "active"
         info = self._info() if active else None
         installed, _ = facts.versions(asked.package)
@@ -102,8 +103,8 @@ class Host:
             version_installed=installed,
             service_active=active,
             sentinel_active=sentinel["ActiveState"] == "active",
-            restart_needed=facts.restart_needed(service, asked.watched),
-            sentinel_restart_needed=facts.restart_needed(sentinel, asked.sentinel_watched),
+            restart_needed=facts.is_older(service, asked.watched),
+            sentinel_restart_needed=facts.is_older(sentinel, asked.sentinel_watched),
             configured=self._configured(),
             data_dir=asked.data_dir,
             data_dir_bytes_free=facts.bytes_free(asked.data_dir),

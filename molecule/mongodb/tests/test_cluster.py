@@ -8,7 +8,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-testinfra_hosts = ["ansible://mongodb"]
+testinfra_hosts = [f"docker://{os.environ['TUTOROPS_LAB_PREFIX']}-data-{number}" for number in (1, 2, 3)]
 SUBNET = os.environ["TUTOROPS_LAB_SUBNET"].rsplit(".", 1)[0]
 ADDRESSES = [f"{SUBNET}.{number}" for number in (11, 12, 13)]
 ASK = (Path(__file__).parents[2] / "shared" / "ask_mongodb.py").read_text(encoding="utf-8")

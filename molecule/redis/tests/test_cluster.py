@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-testinfra_hosts = ["ansible://redis"]
+testinfra_hosts = [f"docker://{os.environ['TUTOROPS_LAB_PREFIX']}-data-{number}" for number in (1, 2, 3)]
 SUBNET = os.environ["TUTOROPS_LAB_SUBNET"].rsplit(".", 1)[0]
 ADDRESSES = [f"{SUBNET}.{number}" for number in (11, 12, 13)]
 ADMIN, HEALTH, SHOP = (

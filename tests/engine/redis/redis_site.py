@@ -93,6 +93,7 @@ user tutorops_repl on >repl-secret +psync +replconf +ping
 user tutorops_sentinel on >sentinel-secret &__sentinel__:hello +multi +slaveof +ping +exec +subscribe +config|rewrite +role +publish +info +client|setname +client|kill +script|kill
 user tutorops_health on nopass +ping +info
 """
+_CHECKED = "check inter 500ms fastinter 300ms downinter 500ms fall 2 rise 1 on-marked-down shutdown-sessions"
 _EDGE = """
 global
     stats socket {folder}/run/edge.sock mode 600 level admin expose-fd listeners
@@ -128,7 +129,7 @@ backend redis_cluster
     tcp-check expect string +OK
     tcp-check send "INFO replication\\r\\n"
     tcp-check expect rstring role:master[^$]*min_slaves_good_slaves:[1-9]
-    default-server ssl verify required ca-file {folder}/ca.pem check inter 500ms fastinter 300ms downinter 500ms fall 2 rise 1 on-marked-down shutdown-sessions
+    default-server ssl verify required ca-file {folder}/ca.pem {checked}
 {servers}
     server waiting 127.0.0.1:1 backup no-check no-ssl
 frontend redis_source
@@ -148,7 +149,7 @@ backend redis_way_back
     tcp-check expect string +OK
     tcp-check send "INFO replication\\r\\n"
     tcp-check expect rstring role:slave[^$]*master_link_status:up
-    default-server ssl verify required ca-file {folder}/ca.pem check inter 500ms fastinter 300ms downinter 500ms fall 2 rise 1 on-marked-down shutdown-sessions
+    default-server ssl verify required ca-file {folder}/ca.pem {checked}
 {servers}
 """
 
@@ -315,7 +316,7 @@ class Site:
     def _start_edge(self) -> None:
         servers = "\n".join(f"    server {name} {self.address(name)}:6379" for name in MEMBERS)
         config = self.folder / "haproxy.cfg"
-        config.write_text(_EDGE.format(folder=self.folder, edge=EDGE, servers=servers))
+        config.write_text(_EDGE.format(folder=self.folder, edge=EDGE, servers=servers, checked=_CHECKED))
         docker("run", "--detach", "--init", "--cpu-shares=128", f"--name={self.container('edge')}", "--network=host",
                f"--volume={self.folder}:{self.folder}", f"{LAB}/appserver", "sleep", "infinity")  # fmt: skip
         docker("exec", self.container("edge"), "apt-get", "install", "--yes", "--no-install-recommends", "-qq",

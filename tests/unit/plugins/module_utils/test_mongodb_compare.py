@@ -86,9 +86,7 @@ def test_everything_is_read_as_of_one_moment() -> None:
     st.sampled_from(["drop", "alter", "add"]),
     st.integers(1, 4),
 )
-def test_one_document_that_differs_is_always_found(
-    keys: list[tuple[Any, int]], at: int, harm: str, batch: int
-) -> None:
+def test_one_document_that_differs_is_always_found(keys: list[tuple[Any, int]], at: int, harm: str, batch: int) -> None:
     ours = [{"_id": {"k": key, "n": number}, "v": 1} for key, number in keys]
     theirs = [dict(one) for one in ours]
     if harm == "add":

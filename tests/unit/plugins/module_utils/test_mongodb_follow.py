@@ -90,7 +90,9 @@ def test_a_death_at_any_call_is_continued(world: World, tmp_path: Path) -> None:
         assert list(seats(one.config)) == [LOCAL_HOST, *MEMBERS]
 
 
-def test_a_member_that_holds_something_is_refused(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_member_that_holds_something_is_refused(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     status: Any = world.command
 
     def command(host: str, name: str, value: Any, options: dict[str, Any]) -> dict[str, Any]:

@@ -61,9 +61,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 
 
 def run(capsys: pytest.CaptureFixture[str], check: bool = False, **options: Any) -> dict[str, Any]:
-    members = [
-        {"name": f"data{number}", "address": host.partition(":")[0]} for number, host in enumerate(MEMBERS, 1)
-    ]
+    members = [{"name": f"data{number}", "address": host.partition(":")[0]} for number, host in enumerate(MEMBERS, 1)]
     given = {
         "members": members,
         "set_name": "tutorops",

@@ -90,23 +90,24 @@ class Follower:
                 tend(address, self.settings.stores[name].service_port)
 
     def _servers(self, served: Served) -> None:
-        local, source, cluster = (f"{served.name}_{part}" for part in (LOCAL, "source", CLUSTER))
+        local, source, *members = (f"{served.name}_{part}" for part in (LOCAL, "source", CLUSTER, "way_back"))
         address = self._addresses.get(served.name)
-        servers = self.edge.servers(local, source, cluster)
+        servers = self.edge.servers(local, source, *members)
         for server in servers:
-            if server.name == LOCAL and server.backend != cluster:
+            if server.name == LOCAL and server.backend in (local, source):
                 if address:
                     self._move(server, address, served.service_port)
                 if server.backend == local:
                     self._admit(server, self._closed(served, address))
                 else:
                     self._admit(server, self._known and not address)
-        self._members(cluster, [one for one in servers if one.backend == cluster and one.name != WAITING])
+        for backend in members:
+            self._members(backend, [one for one in servers if one.backend == backend and one.name != WAITING])
 
-    def _members(self, cluster: str, members: list[Server]) -> None:
-        """Let clients go whose member is none to be written to any more; it may be frozen, or without power."""
-        down = [(cluster, one.name) for one in members if not one.up]
-        busy = self.edge.busy(cluster) if down else {}
+    def _members(self, backend: str, members: list[Server]) -> None:
+        """Let clients go whose member is none for them any more; it may be frozen, or without power."""
+        down = [(backend, one.name) for one in members if not one.up]
+        busy = self.edge.busy(backend) if down else {}
         left = [one for one in down if busy.get(one)]
         if left:
             self.edge.shutdown(*left)
@@ -194,7 +195,7 @@ def forget_members(state: str) -> str:
     lines = []
     for line in state.splitlines():
         words = line.split()
-        if len(words) > 18 and words[1].endswith("_cluster") and words[3] != WAITING:
+        if len(words) > 18 and words[1].endswith(("_cluster", "_way_back")) and words[3] != WAITING:
             # Operational state and health: stopped, none.
             words[5] = words[12] = "0"
             line = " ".join(words)

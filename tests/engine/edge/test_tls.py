@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ssl
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -43,15 +44,37 @@ class TestCluster:
         time.sleep(A_WHILE)
         assert not up(tls_world, "redis_cluster", "db1") and not up(tls_world, "redis_cluster", "db2")
 
-    def test_the_local_end_follows_the_primary_by_the_way_back(self, tls_world: TlsWorld) -> None:
-        tls_world.member("db1", DB1).replication = REPLICA
-        tls_world.member("db2", DB2)
-        eventually(lambda: up(tls_world, "redis_cluster", "db2") and not up(tls_world, "redis_cluster", "db1"))
+    def test_the_local_end_follows_a_replica_by_the_way_back(self, tls_world: TlsWorld) -> None:
+        tls_world.member("db1", DB1)
+        tls_world.member("db2", DB2).replication = REPLICA
+        eventually(lambda: up(tls_world, "redis_way_back", "db2") and not up(tls_world, "redis_way_back", "db1"))
         # Whatever the pointer says, and also while new clients wait.
         tls_world.write_pointer("local", "redis")
         tls_world.edge.limit("redis", 0)
         assert ask(tls_world.way_back_port) == "+db2"
         assert ask(tls_world.way_back_port, source=DB1) == ""
+
+
+class TestContainer:
+    def test_clients_wait_for_a_container_until_it_is_open(self, tls_world: TlsWorld) -> None:
+        container = tls_world.container()
+        container.replication = REPLICA
+        tls_world.follow()
+        tls_world.edge.set_map(tls_world.paths.pointer("redis"), "redis", "local")
+        eventually(lambda: not up(tls_world, "redis_local", "local"))
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(ask, tls_world.redis_port)
+            time.sleep(A_WHILE)
+            assert not asked.done()
+            container.replication = "role:master\r\n"
+            assert asked.result(15) == "+local"
+
+    def test_one_that_is_not_prepared_yet_answers_anybody(self, tls_world: TlsWorld) -> None:
+        tls_world.container().knows = "nobody"
+        tls_world.follow()
+        tls_world.edge.set_map(tls_world.paths.pointer("redis"), "redis", "local")
+        eventually(lambda: up(tls_world, "redis_local", "local"))
+        assert ask(tls_world.redis_port) == "+local"
 
 
 class TestSource:

@@ -63,16 +63,14 @@ class Authority:
 
 
 class RedisMember:
-    """Speaks TLS with whoever has a certificate, and of Redis as much as a health check and a greeting need."""
+    """Speaks as much of Redis as a health check and a greeting need; a member speaks TLS, and asks for a certificate."""
 
-    def __init__(self, name: str, address: str, port: int, pair: tuple[Path, Path], authority: Path) -> None:
+    def __init__(self, name: str, address: str, port: int, context: ssl.SSLContext | None = None) -> None:
         self.name = name
         self.replication = GOOD
+        self.knows = ""
         self.users: set[str] = set()
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._context.load_cert_chain(*pair)
-        self._context.load_verify_locations(authority)
-        self._context.verify_mode = ssl.CERT_REQUIRED
+        self._context = context
         self._socket = socket.create_server((address, port))
         threading.Thread(target=self._serve, daemon=True).start()
 
@@ -83,14 +81,17 @@ class RedisMember:
                 threading.Thread(target=self._speak, args=(client,), daemon=True).start()
 
     def _speak(self, plain: socket.socket) -> None:
-        with contextlib.suppress(OSError), self._context.wrap_socket(plain, server_side=True) as client:
-            with client.makefile("rb") as lines:
+        with contextlib.suppress(OSError), plain:
+            client = self._context.wrap_socket(plain, server_side=True) if self._context else plain
+            with client, client.makefile("rb") as lines:
                 for line in lines:
                     client.sendall(self._answer(line.decode().split()).encode())
 
     def _answer(self, words: list[str]) -> str:
         if words[0] == "AUTH":
             self.users.add(words[1])
+            if self.knows and words[1] != self.knows:
+                return "-WRONGPASS invalid username-password pair or user is disabled.\r\n"
             return "+OK\r\n"
         if words == ["INFO", "replication"]:
             text = f"# Replication\r\n{self.replication}"
@@ -146,8 +147,17 @@ class TlsWorld(World):
     def member(self, name: str, address: str, authority: Authority | None = None, calls: str = "") -> RedisMember:
         """Have a member run."""
         pair = (authority or self.authority).make(f"{name}-{calls}", calls or name)
-        self.members[name] = RedisMember(name, address, self.members_port, pair, self.authority.path)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*pair)
+        context.load_verify_locations(self.authority.path)
+        context.verify_mode = ssl.CERT_REQUIRED
+        self.members[name] = RedisMember(name, address, self.members_port, context)
         return self.members[name]
+
+    def container(self) -> RedisMember:
+        """Have Tutor's container run."""
+        self.members["local"] = RedisMember("local", CONTAINER, self.server_port)
+        return self.members["local"]
 
     def stop(self) -> None:
         super().stop()

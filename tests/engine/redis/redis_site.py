@@ -85,12 +85,13 @@ user default off
 user tutorops on >admin-secret ~* &* +@all
 user tutorops_sentinel on >sentinel-secret ~* &* +@all
 """
+_WATCHING = "+multi +slaveof +ping +exec +subscribe +config|rewrite +role +publish +info +client|setname +client|kill +script|kill"
 _USERS = """
 user default off
 user openedx on >appsecret ~* &* +@all -@admin
 user tutorops on >admin-secret ~* &* +@all
 user tutorops_repl on >repl-secret +psync +replconf +ping
-user tutorops_sentinel on >sentinel-secret &__sentinel__:hello +multi +slaveof +ping +exec +subscribe +config|rewrite +role +publish +info +client|setname +client|kill +script|kill
+user tutorops_sentinel on >sentinel-secret &__sentinel__:hello {watching}
 user tutorops_health on nopass +ping +info
 """
 _CHECKED = "check inter 500ms fastinter 300ms downinter 500ms fall 2 rise 1 on-marked-down shutdown-sessions"
@@ -298,7 +299,7 @@ class Site:
                f"--volume={self.folder}:/site:ro", f"{LAB}/redis", "sleep", "infinity")  # fmt: skip
         for file, text in (("redis.conf", _MEMBER), ("sentinel.conf", _SENTINEL), ("users.acl", _USERS)):
             path = self.folder / f"{name}.{file}"
-            path.write_text(text.format(name=name, address=self.address(name)))
+            path.write_text(text.format(name=name, address=self.address(name), watching=_WATCHING))
             path.chmod(0o644)
             docker("exec", self.container(name), "cp", f"/site/{path.name}", f"/data/{file}")
         self.run_member(name)

@@ -63,7 +63,7 @@ class Authority:
 
 
 class RedisMember:
-    """Speaks as much of Redis as a health check and a greeting need; a member speaks TLS, and asks for a certificate."""
+    """Speaks as much of Redis as a health check and a greeting need; a member by TLS, and asks for a certificate."""
 
     def __init__(self, name: str, address: str, port: int, context: ssl.SSLContext | None = None) -> None:
         self.name = name

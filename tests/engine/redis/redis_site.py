@@ -85,7 +85,8 @@ user default off
 user tutorops on >admin-secret ~* &* +@all
 user tutorops_sentinel on >sentinel-secret ~* &* +@all
 """
-_WATCHING = "+multi +slaveof +ping +exec +subscribe +config|rewrite +role +publish +info +client|setname +client|kill +script|kill"
+_WATCHING = "+multi +slaveof +ping +exec +subscribe +config|rewrite +role +publish +info"
+_WATCHING += " +client|setname +client|kill +script|kill"
 _USERS = """
 user default off
 user openedx on >appsecret ~* &* +@all -@admin

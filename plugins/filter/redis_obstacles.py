@@ -37,6 +37,10 @@ options:
     description: The version that is wanted, or its beginning; empty for any that is supported.
     type: str
     default: ""
+  offered:
+    description: Whether the repository is there already, so that what the host would get counts.
+    type: bool
+    default: true
   memory:
     description: Bytes of memory that a member needs.
     type: int
@@ -85,6 +89,7 @@ def redis_obstacles(
     sentinel_port: int,
     maxmemory: str,
     version: str = "",
+    offered: bool = True,
 ) -> list[str]:
     """Everything that stands in the way of a host."""
     return [
@@ -92,7 +97,7 @@ def redis_obstacles(
         *_memory(member, maxmemory),
         *_port("redis_port", port, member["host"], member["port_taken_by"]),
         *_port("redis_sentinel_port", sentinel_port, member["host"], member["sentinel_port_taken_by"]),
-        *_versions(member, series, version),
+        *_versions(member if offered else {**member, "version_candidate": None}, series, version),
         *_data(member),
     ]
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from .mongodb_config import MOST_VOTERS
 from .mongodb_facts import SourceFacts
-from .stores.base import Finding
+from .plan_words import by_severity, few, size
+from .stores.base import Finding, blocker
 
 LEAST_MEMBERS = 3
 #: The local end votes, too, in the moment of a move.
@@ -32,8 +33,6 @@ _LOG_SHARE, _LOG_LEAST, _LOG_MOST = 0.05, 990 * 2**20, 50 * 2**30
 #: Characters that mean themselves wherever a password is written, which is also in Tutor's addresses.
 _PLAIN = re.compile(r"[A-Za-z0-9._~-]+")
 _KEY = re.compile(r"[A-Za-z0-9+/=\s]+")
-_SHOWN = 8
-_ORDER = {"blocker": 0, "warning": 1, "info": 2}
 
 
 @dataclass(frozen=True)
@@ -69,15 +68,15 @@ class Estimate:
 def judge(facts: PlanFacts) -> list[Finding]:
     """All findings, blockers first."""
     found = [*_source(facts), *_versions(facts), *_secrets(facts), *_members(facts), *_outlook(facts)]
-    return sorted(found, key=lambda one: _ORDER[one.severity])
+    return by_severity(found)
 
 
 def estimate(facts: PlanFacts) -> Estimate:
     """How much there is to copy, how long that takes, and how long learners are held up, whatever the size."""
-    size, count = facts.source.bytes, max(len(facts.members), 1)
-    seconds = count * (size / COPY_RATE + JOIN_SECONDS)
+    total, count = facts.source.bytes, max(len(facts.members), 1)
+    seconds = count * (total / COPY_RATE + JOIN_SECONDS)
     restart = 0.0 if facts.attached else RESTART_SECONDS
-    return Estimate(size, round(seconds), STALL_SECONDS, restart, "initial sync")
+    return Estimate(total, round(seconds), STALL_SECONDS, restart, "initial sync")
 
 
 def release(version: str | None) -> tuple[int, ...]:
@@ -89,23 +88,23 @@ def release(version: str | None) -> tuple[int, ...]:
 def _source(facts: PlanFacts) -> Iterable[Finding]:
     source = facts.source
     if source.sharded:
-        yield _blocker("mongodb.sharded", "source", "Tutor names a router of a sharded cluster", "name its own MongoDB")
+        yield blocker("mongodb.sharded", "source", "Tutor names a router of a sharded cluster", "name its own MongoDB")
     if source.set_name and source.set_name != facts.set_name:
-        yield _blocker(
+        yield blocker(
             "mongodb.other_set",
             "source",
             f"it is a member of the set {source.set_name} already, not of {facts.set_name}",
             "set mongodb_set_name to it if its members are those of mongodb_hosts, or take it out of that set",
         )
     if source.asks_login:
-        yield _blocker(
+        yield blocker(
             "mongodb.login",
             "source",
             "it asks for a login, which Tutor's own MongoDB does not",
             "take authorization out of its command or configuration until it is attached; the cluster will ask for one",
         )
     if source.engine and source.engine != "wiredTiger":
-        yield _blocker(
+        yield blocker(
             "mongodb.engine",
             "source",
             f"its storage engine is {source.engine}, which no set of today has",
@@ -124,7 +123,7 @@ def _source(facts: PlanFacts) -> Iterable[Finding]:
             "mongodb.users",
             "warning" if taken else "info",
             "source",
-            f"accounts that exist come along: {_few(source.users)}"
+            f"accounts that exist come along: {few(source.users)}"
             + (f"; {facts.app_user} gets another password" if taken else ""),
         )
     others = sorted(set(source.databases) - set(facts.databases))
@@ -133,15 +132,15 @@ def _source(facts: PlanFacts) -> Iterable[Finding]:
             "mongodb.databases",
             "warning",
             "source",
-            f"databases move that the platform's account may not use: {_few(others)}",
+            f"databases move that the platform's account may not use: {few(others)}",
             "make accounts for whoever uses them, because the cluster lets nobody in without one",
         )
     need = _log_size(source)
     if not source.log_bytes and source.disk_bytes_free and source.disk_bytes_free < 2 * need:
-        yield _blocker(
+        yield blocker(
             "mongodb.log_space",
             "source",
-            f"a set's log of operations takes {_size(need)} there, and {_size(source.disk_bytes_free)} are free",
+            f"a set's log of operations takes {size(need)} there, and {size(source.disk_bytes_free)} are free",
             "make room on the app server",
         )
 
@@ -149,7 +148,7 @@ def _source(facts: PlanFacts) -> Iterable[Finding]:
 def _versions(facts: PlanFacts) -> Iterable[Finding]:
     source = release(facts.source.version)
     if source < LOWEST:
-        yield _blocker(
+        yield blocker(
             "mongodb.version.source",
             "source",
             f"Tutor's MongoDB is {facts.source.version or 'unknown'}, older than 5.0",
@@ -178,7 +177,7 @@ def _versions(facts: PlanFacts) -> Iterable[Finding]:
                 "see that mongodb_repository offers the series of the source",
             )
         elif target != source:
-            yield _blocker(
+            yield blocker(
                 "mongodb.series",
                 member["host"],
                 f"it would run MongoDB {told}, and a member joins a set only with the set's series, which is "
@@ -189,7 +188,7 @@ def _versions(facts: PlanFacts) -> Iterable[Finding]:
 
 def _secrets(facts: PlanFacts) -> Iterable[Finding]:
     if facts.app_password and not _PLAIN.fullmatch(facts.app_password):
-        yield _blocker(
+        yield blocker(
             "mongodb.password",
             "tutor",
             "the platform's password for MongoDB has characters that Tutor writes into addresses as they are",
@@ -197,7 +196,7 @@ def _secrets(facts: PlanFacts) -> Iterable[Finding]:
         )
     key = "".join(facts.keyfile.split())
     if facts.keyfile and not (_KEY.fullmatch(facts.keyfile) and 6 <= len(key) <= 1024):
-        yield _blocker(
+        yield blocker(
             "mongodb.keyfile",
             "cluster",
             "mongodb_keyfile is no key: it has to be 6 to 1024 characters of base64",
@@ -208,7 +207,7 @@ def _secrets(facts: PlanFacts) -> Iterable[Finding]:
 def _members(facts: PlanFacts) -> Iterable[Finding]:
     count = len(facts.members)
     if not LEAST_MEMBERS <= count <= MOST_MEMBERS:
-        yield _blocker(
+        yield blocker(
             "mongodb.members.count",
             "cluster",
             f"{count} member(s) cannot stand the failure of one"
@@ -231,21 +230,21 @@ def _members(facts: PlanFacts) -> Iterable[Finding]:
 def _member(facts: PlanFacts, member: Mapping[str, Any]) -> Iterable[Finding]:
     host, found_set = member["host"], member.get("set_name")
     if found_set and found_set != facts.set_name:
-        yield _blocker(
+        yield blocker(
             "mongodb.target_set",
             host,
             f"it is a member of the set {found_set}",
             "name another host, or the set's own name",
         )
     elif found_set and not facts.attached:
-        yield _blocker(
+        yield blocker(
             "mongodb.target_data",
             host,
             f"it is a member of a set {found_set} that Tutor's MongoDB is not in, and what that holds would be lost",
             "stop MongoDB there and empty its data directory if nobody wants it, or name another host",
         )
     if member.get("port_taken_by"):
-        yield _blocker(
+        yield blocker(
             "mongodb.port",
             host,
             f"port {member.get('port', 27017)} is taken by {member['port_taken_by']}",
@@ -254,10 +253,10 @@ def _member(facts: PlanFacts, member: Mapping[str, Any]) -> Iterable[Finding]:
     free = member.get("data_dir_bytes_free")
     needed = round(facts.source.bytes * ROOM)
     if not found_set and free is not None and int(free) < needed:
-        yield _blocker(
+        yield blocker(
             "mongodb.space",
             host,
-            f"{_size(int(free))} are free for the data, {_size(needed)} are needed",
+            f"{size(int(free))} are free for the data, {size(needed)} are needed",
             "make room, or set mongodb_data_dir to a larger disk",
         )
 
@@ -280,7 +279,7 @@ def _outlook(facts: PlanFacts) -> Iterable[Finding]:
         "mongodb.duration",
         "info",
         "store",
-        f"{_size(outlook.bytes)} to copy while the platform serves, about {outlook.follow_seconds / 60:.0f} min; a "
+        f"{size(outlook.bytes)} to copy while the platform serves, about {outlook.follow_seconds / 60:.0f} min; a "
         f"move holds requests for about {outlook.stall_seconds} s whatever the size; the way back loses no write until "
         "the commit",
     )
@@ -288,21 +287,3 @@ def _outlook(facts: PlanFacts) -> Iterable[Finding]:
 
 def _log_size(source: SourceFacts) -> int:
     return round(min(max(source.disk_bytes_free * _LOG_SHARE, _LOG_LEAST), _LOG_MOST))
-
-
-def _blocker(identity: str, subject: str, message: str, cure: str) -> Finding:
-    return Finding(identity, "blocker", subject, message, cure)
-
-
-def _few(names: Sequence[str]) -> str:
-    more = len(names) - _SHOWN
-    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
-
-
-def _size(number: int) -> str:
-    value = float(number)
-    for unit in ("B", "kB", "MB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}"
-        value /= 1000
-    return f"{value:.1f} GB"

@@ -13,6 +13,7 @@ from . import mysql_series as series
 from .mysql_facts import SourceFacts
 from .mysql_logical import marker
 from .mysql_plan_series import judge_series, member_release
+from .plan_words import by_severity, few, size
 from .stores.base import Finding, blocker
 
 LEAST_MEMBERS = 3
@@ -23,8 +24,6 @@ COPY_RATE = 60_000_000
 ROWS_RATE = 8_000_000
 JOIN_SECONDS = 25.0
 STALL_SECONDS = 0.2
-_SHOWN = 8
-_ORDER = {"blocker": 0, "warning": 1, "info": 2}
 
 
 @dataclass(frozen=True)
@@ -72,16 +71,16 @@ class Estimate:
 def judge(facts: PlanFacts) -> list[Finding]:
     """All findings, blockers first."""
     found = [*judge_series(facts), *_source(facts), *_members(facts), *_outlook(facts)]
-    return sorted(found, key=lambda one: _ORDER[one.severity])
+    return by_severity(found)
 
 
 def estimate(facts: PlanFacts) -> Estimate:
     """How much there is to copy, how long that takes and how long a flip holds learners up, whatever the size."""
-    size = facts.source.bytes
+    total = facts.source.bytes
     rate = ROWS_RATE if facts.way == series.LOGICAL else COPY_RATE
     # Into the first member, and from there into all others at the same time.
-    seconds = size / rate + (len(facts.members) > 1) * size / COPY_RATE + JOIN_SECONDS * max(len(facts.members), 1)
-    return Estimate(size, round(seconds), STALL_SECONDS, facts.way)
+    seconds = total / rate + (len(facts.members) > 1) * total / COPY_RATE + JOIN_SECONDS * max(len(facts.members), 1)
+    return Estimate(total, round(seconds), STALL_SECONDS, facts.way)
 
 
 def _source(facts: PlanFacts) -> Iterable[Finding]:
@@ -114,14 +113,14 @@ def _source(facts: PlanFacts) -> Iterable[Finding]:
         yield blocker(
             "mysql.engine",
             "source",
-            f"tables that are not InnoDB cannot be in a group: {_few(source.other_engines)}",
+            f"tables that are not InnoDB cannot be in a group: {few(source.other_engines)}",
             "run ALTER TABLE name ENGINE=InnoDB on each",
         )
     if source.missing_privileges:
         yield blocker(
             "mysql.grants",
             "source",
-            f"the account that Tutor calls root lacks {_few(source.missing_privileges)}",
+            f"the account that Tutor calls root lacks {few(source.missing_privileges)}",
             "set MYSQL_ROOT_USERNAME and MYSQL_ROOT_PASSWORD to an account with all privileges",
         )
     if source.added_plugins:
@@ -130,7 +129,7 @@ def _source(facts: PlanFacts) -> Iterable[Finding]:
             # Only a physical copy insists on them.
             "warning" if logical else "blocker",
             "source",
-            f"it has plugins that the members lack: {_few(source.added_plugins)}",
+            f"it has plugins that the members lack: {few(source.added_plugins)}",
             "uninstall them, or load them on every member by mysql_settings",
         )
     if source.keyless_tables:
@@ -138,7 +137,7 @@ def _source(facts: PlanFacts) -> Iterable[Finding]:
             "mysql.no_primary_key",
             "warning",
             "source",
-            f"tables without a primary key get an invisible one on the cluster: {_few(source.keyless_tables)}",
+            f"tables without a primary key get an invisible one on the cluster: {few(source.keyless_tables)}",
             "nothing to do; large ones take long to change",
         )
     old = [name for name, plugin in source.accounts.items() if plugin == "mysql_native_password"]
@@ -148,7 +147,7 @@ def _source(facts: PlanFacts) -> Iterable[Finding]:
             "mysql.auth_plugin",
             "blocker" if gone else "warning",
             "source",
-            f"accounts log in by mysql_native_password, which MySQL 9 has no more: {_few(old)}",
+            f"accounts log in by mysql_native_password, which MySQL 9 has no more: {few(old)}",
             "give them new passwords with caching_sha2_password (`tutor local do update-mysql-authentication-plugin`)"
             + ("" if gone else "; until then the members need mysql_native_authentication=true"),
         )
@@ -158,22 +157,20 @@ def _source(facts: PlanFacts) -> Iterable[Finding]:
             "warning",
             "source",
             "their definers do not exist, so they fail when they are used, here and there: "
-            f"{_few(source.missing_definers)}",
+            f"{few(source.missing_definers)}",
             "create these accounts, or define them anew",
         )
     odd = [
         f"{name} ({collation})" for name, collation in source.databases.items() if not collation.startswith("utf8mb4")
     ]
     if odd:
-        yield Finding(
-            "mysql.charset", "info", "source", f"databases that are not utf8mb4 stay as they are: {_few(odd)}"
-        )
+        yield Finding("mysql.charset", "info", "source", f"databases that are not utf8mb4 stay as they are: {few(odd)}")
     if source.events:
         yield Finding(
             "mysql.events",
             "info",
             "source",
-            f"events run on the end that serves only: {_few(source.events)}",
+            f"events run on the end that serves only: {few(source.events)}",
         )
 
 
@@ -211,7 +208,7 @@ def _member(facts: PlanFacts, member: Mapping[str, Any]) -> Iterable[Finding]:
         yield blocker(
             "mysql.target_data",
             host,
-            f"it holds other data: {_few(schemas)}",
+            f"it holds other data: {few(schemas)}",
             "move them elsewhere and empty the member, or name another host",
         )
     if member.get("port_taken_by"):
@@ -227,7 +224,7 @@ def _member(facts: PlanFacts, member: Mapping[str, Any]) -> Iterable[Finding]:
         yield blocker(
             "mysql.space",
             host,
-            f"{_size(int(free))} are free for the data, {_size(needed)} are needed",
+            f"{size(int(free))} are free for the data, {size(needed)} are needed",
             "make room, or set mysql_data_dir to a larger disk",
         )
 
@@ -236,10 +233,12 @@ def _outlook(facts: PlanFacts) -> Iterable[Finding]:
     source = facts.source
     around = [one for one in source.clients if one.rpartition(" from ")[2] not in facts.edge_seen_as]
     if facts.attached and around:
-        yield blocker(
+        # No blocker: a run that broke off before the roll is finished by the next one, and no flip leaves them behind.
+        yield Finding(
             "mysql.bypass",
+            "warning",
             "source",
-            f"clients reach the container without the edge, and would be left behind: {_few(around)}",
+            f"clients reach the container without the edge, and no flip begins while they do: {few(around)}",
             "point them at the edge, or stop them",
         )
     strangers = [user for user in source.replicas if user not in source.known_accounts]
@@ -248,7 +247,7 @@ def _outlook(facts: PlanFacts) -> Iterable[Finding]:
             "mysql.replicas",
             "warning",
             "source",
-            f"other servers replicate from it: {_few(strangers)}",
+            f"other servers replicate from it: {few(strangers)}",
             "let them follow the cluster after the cutover",
         )
     if facts.tutor_changes:
@@ -260,21 +259,7 @@ def _outlook(facts: PlanFacts) -> Iterable[Finding]:
         "mysql.duration",
         "info",
         "store",
-        f"{_size(outlook.bytes)} to copy ({outlook.way}) while the platform serves, about "
+        f"{size(outlook.bytes)} to copy ({outlook.way}) while the platform serves, about "
         f"{outlook.follow_seconds / 60:.0f} min; a flip holds requests for about {outlook.stall_seconds} s whatever "
         "the size; the way back loses no write until the commit",
     )
-
-
-def _few(names: Sequence[str]) -> str:
-    more = len(names) - _SHOWN
-    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
-
-
-def _size(number: int) -> str:
-    value = float(number)
-    for unit in ("B", "kB", "MB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}"
-        value /= 1000
-    return f"{value:.1f} GB"

@@ -76,6 +76,9 @@ options:
           sentinel_name:
             description: What Sentinels call the cluster.
             type: str
+          maxmemory:
+            description: How much a member of O(store=redis) may hold, as redis.conf takes it.
+            type: str
           sentinel_user:
             description: The account of Sentinels.
             type: str
@@ -225,13 +228,21 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.tutorops.scale.plugins.module_utils import (
+    mongodb_facts,
+    mongodb_plan,
+    mysql_facts,
+    mysql_plan,
+    redis_facts,
+    redis_plan,
+)
 from ansible_collections.tutorops.scale.plugins.module_utils.docker import Docker, DockerError
 from ansible_collections.tutorops.scale.plugins.module_utils.edge import read_pointer
 from ansible_collections.tutorops.scale.plugins.module_utils.mysql_container import ContainerConnection
-from ansible_collections.tutorops.scale.plugins.module_utils.mysql_facts import read_source
-from ansible_collections.tutorops.scale.plugins.module_utils.mysql_plan import PlanFacts, estimate, judge
 from ansible_collections.tutorops.scale.plugins.module_utils.paths import PATHS
-from ansible_collections.tutorops.scale.plugins.module_utils.stores.base import CLUSTER, Finding, StoreError
+from ansible_collections.tutorops.scale.plugins.module_utils.stores.base import CLUSTER, Finding, StoreError, blocker
+
+Plan = tuple[list[Finding], "dict[str, object] | None"]
 
 
 def edge_addresses(docker: Docker, project: str) -> list[str]:
@@ -239,63 +250,101 @@ def edge_addresses(docker: Docker, project: str) -> list[str]:
     return [str(ipaddress.ip_network(subnet)[1]) for subnet in docker.subnets(project)]
 
 
-def unreadable(problem: Exception) -> Finding:
+def unreadable(store: str, problem: Exception) -> Plan:
     """Why the source cannot be read."""
-    if "Access denied" in str(problem):
-        return Finding(
-            "mysql.root_password",
-            "blocker",
-            "source",
-            "Tutor's MySQL refuses the user and password that Tutor has for it",
-            "set MYSQL_ROOT_PASSWORD in Tutor to the password that the server has",
-        )
-    return Finding(
-        "mysql.source", "blocker", "source", str(problem), "run `tutor local start -d mysql` and see its log"
-    )
-
-
-Plan = tuple[list[Finding], "dict[str, object] | None"]
+    if store == "mysql" and "Access denied" in str(problem):
+        message = "Tutor's MySQL refuses the user and password that Tutor has for it"
+        cure = "set MYSQL_ROOT_PASSWORD in Tutor to the password that the server has"
+        return [blocker("mysql.root_password", "source", message, cure)], None
+    if isinstance(problem, redis_facts.Refused):
+        message = f"Tutor's Redis refuses the user and password that Tutor has for it ({problem})"
+        cure = "set REDIS_USERNAME and REDIS_PASSWORD in Tutor to what the server has"
+        return [blocker("redis.source_password", "source", message, cure)], None
+    cure = f"run `tutor local start -d {store}` and see its log"
+    return [blocker(f"{store}.source", "source", str(problem), cure)], None
 
 
 def plan(given: dict[str, Any], docker: Docker) -> Plan:
     """The findings and the estimate."""
     store = given["store"]
-    if store not in PLANS:
-        raise StoreError(f"store {store} cannot be planned by this release, only {', '.join(PLANS)}")
     pointer = Path(given["pointer"] or PATHS.pointer(store))
     if pointer.exists() and read_pointer(pointer, store) == CLUSTER:
         return [Finding(f"{store}.moved", "info", "store", "the cluster serves already")], None
-    return PLANS[store](given, docker)
+    try:
+        return PLANS[store](given, docker, container_of(given, docker))
+    except (StoreError, DockerError) as problem:
+        return unreadable(store, problem)
 
 
-def plan_mysql(given: dict[str, Any], docker: Docker) -> Plan:
+def container_of(given: dict[str, Any], docker: Docker) -> str:
+    """The name of the store's container."""
+    service = given["settings"]["source"]["service"]
+    container = docker.container(given["settings"]["compose_project"], service)
+    if container is None or not container.running:
+        raise StoreError(f"the container of service {service} does not run")
+    return container.name
+
+
+def changes_of(given: dict[str, Any]) -> list[str]:
+    """The settings of Tutor that would change."""
+    return sorted(given["tutor"].get("changes") or [])
+
+
+def plan_mysql(given: dict[str, Any], docker: Docker, container: str) -> Plan:
     """What MySQL's container and the members tell."""
     settings = given["settings"]
-    source, cluster, project = settings["source"], settings["cluster"], settings["compose_project"]
-    try:
-        container = docker.container(project, source["service"])
-        if container is None or not container.running:
-            raise StoreError(f"the container of service {source['service']} does not run")
-        with ContainerConnection(container.name, source["root_user"], source["root_password"]) as reader:
-            facts = read_source(reader, (cluster["admin_user"], cluster["replication_user"]))
-        seen_as = edge_addresses(docker, project)
-    except (StoreError, DockerError) as problem:
-        return [unreadable(problem)], None
-    changes = sorted(given["tutor"].get("changes") or [])
-    known = PlanFacts(
-        facts,
+    source, cluster = settings["source"], settings["cluster"]
+    with ContainerConnection(container, source["root_user"], source["root_password"]) as reader:
+        found = mysql_facts.read_source(reader, (cluster["admin_user"], cluster["replication_user"]))
+    known = mysql_plan.PlanFacts(
+        found,
         given["members"],
-        seen_as,
+        edge_addresses(docker, settings["compose_project"]),
         given["attached"],
-        changes,
+        changes_of(given),
         copy=settings.get("copy") or "auto",
         group_name=cluster.get("group_name") or "",
     )
-    return judge(known), estimate(known).as_dict()
+    return mysql_plan.judge(known), mysql_plan.estimate(known).as_dict()
+
+
+def plan_mongodb(given: dict[str, Any], docker: Docker, container: str) -> Plan:
+    """What MongoDB's container, asked by the platform's own client, and the members tell."""
+    settings, source = given["settings"], given["settings"]["source"]
+    reader = mongodb_facts.Reader(docker, settings["compose_project"], source["service"], source.get("port") or 27017)
+    application = settings.get("application") or {}
+    known = mongodb_plan.PlanFacts(
+        mongodb_facts.read_source(reader),
+        given["members"],
+        settings["set_name"],
+        app_user=application.get("user") or "openedx",
+        app_password=application.get("password") or "",
+        keyfile=settings.get("keyfile") or "",
+        databases=application.get("databases") or (),
+        attached=given["attached"],
+        tutor_changes=changes_of(given),
+    )
+    return mongodb_plan.judge(known), mongodb_plan.estimate(known).as_dict()
+
+
+def plan_redis(given: dict[str, Any], docker: Docker, container: str) -> Plan:
+    """What Redis's container and the members tell."""
+    settings, source = given["settings"], given["settings"]["source"]
+    user, password = source.get("user") or "", source.get("password") or ""
+    reader = redis_facts.Reader(docker, container, source.get("port") or 6379, user, password)
+    known = redis_plan.PlanFacts(
+        redis_facts.read_source(reader),
+        given["members"],
+        maxmemory=settings["cluster"].get("maxmemory") or "",
+        app_password=(settings.get("application") or {}).get("password") or "",
+        attached=given["attached"],
+        tutor_changes=changes_of(given),
+    )
+    return redis_plan.judge(known), redis_plan.estimate(known).as_dict()
 
 
 #: Who judges each store.
-PLANS = {"mysql": plan_mysql}
+PLANS = {"mysql": plan_mysql, "mongodb": plan_mongodb, "redis": plan_redis}
 
 #: Only the passwords are secret: marking everything would hide every word that the settings and a finding share.
 SETTINGS = dict(
@@ -321,6 +370,7 @@ SETTINGS = dict(
             health_port=dict(type="int"),
             sentinel_port=dict(type="int"),
             sentinel_name=dict(type="str"),
+            maxmemory=dict(type="str"),
             sentinel_user=dict(type="str"),
             sentinel_password=dict(type="str", no_log=True),
             group_name=dict(type="str"),

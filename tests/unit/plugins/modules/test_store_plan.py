@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.tutorops.scale.plugins.module_utils import mysql_facts
 from ansible_collections.tutorops.scale.plugins.module_utils.docker import Container
 from ansible_collections.tutorops.scale.plugins.module_utils.mysql_facts import SourceFacts
 from ansible_collections.tutorops.scale.plugins.module_utils.stores.base import StoreError
@@ -51,7 +52,7 @@ class FakeDocker:
 def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(FakeDocker, "running", True)
     monkeypatch.setattr(store_plan, "Docker", FakeDocker)
-    monkeypatch.setattr(store_plan, "read_source", lambda reader, ours: FACTS)
+    monkeypatch.setattr(mysql_facts, "read_source", lambda reader, ours: FACTS)
     cluster = {"admin_user": "tutorops_admin", "admin_password": "pass-two", "replication_user": "tutorops_repl"}
     source = {"service": "mysql", "port": 3306, "root_user": "root", "root_password": "pass-one"}
     return {
@@ -83,9 +84,9 @@ def test_secrets_stay_hidden_and_other_words_do_not(run_module: Run, options: di
     assert "mysql.duration" in told
 
 
-def test_a_client_around_the_edge_blocks_once_attached(run_module: Run, options: dict[str, Any]) -> None:
+def test_a_client_around_the_edge_is_told_once_attached(run_module: Run, options: dict[str, Any]) -> None:
     answer = run_module("store_plan", **options, attached=True)
-    assert answer["blocked"] is True
+    assert answer["blocked"] is False
     assert answer["findings"][0]["id"] == "mysql.bypass"
 
 
@@ -95,7 +96,7 @@ def test_a_wrong_root_password_is_a_finding(
     def refuse(reader: object, ours: object) -> None:
         raise StoreError("container x refused a query: ERROR 1045 (28000): Access denied for user 'root'@'localhost'")
 
-    monkeypatch.setattr(store_plan, "read_source", refuse)
+    monkeypatch.setattr(mysql_facts, "read_source", refuse)
     answer = run_module("store_plan", **options)
     assert [one["id"] for one in answer["findings"]] == ["mysql.root_password"]
     assert answer["blocked"] is True and answer["estimate"] is None

@@ -14,7 +14,7 @@ Stores = Mapping[str, Mapping[str, Any]]
 def edge_requests(stores: Stores, port: int) -> dict[str, int]:
     """Where requests wait: the first port, how many ports, and connections at each; nothing if no store wants it."""
     wanted = any(store.get("hold", "connections") != "connections" for store in stores.values())
-    return {"port": int(port), "slots": 16, "maxconn": 4000} if wanted else {}
+    return {"port": int(port), "slots": 16, "maxconn": 2000} if wanted else {}
 
 
 def edge_ports(stores: Stores, requests: Mapping[str, int]) -> list[int]:

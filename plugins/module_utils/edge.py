@@ -67,7 +67,7 @@ class EdgeSettings:
     client_networks: tuple[str, ...] = ()
     requests_port: int = 0
     requests_slots: int = 0
-    requests_maxconn: int = 4000
+    requests_maxconn: int = 2000
     """Where learners' requests may wait: so many ports from that one on, and how many on each."""
 
     def slot(self, number: int) -> str:

@@ -50,4 +50,4 @@ def test_requests_wait_only_where_a_store_wants_it() -> None:
     assert FILTERS["edge_requests"]({"mysql": MYSQL, "other": {"hold": "connections"}}, 16800) == {}
     for hold in ("requests", "both"):
         wanted = FILTERS["edge_requests"]({"mysql": MYSQL, "redis": {"hold": hold}}, "16800")
-        assert wanted == {"port": 16800, "slots": 16, "maxconn": 4000}
+        assert wanted == {"port": 16800, "slots": 16, "maxconn": 2000}

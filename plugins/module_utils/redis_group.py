@@ -81,12 +81,15 @@ class Group:
 
     def open(self) -> None:
         """Let the leader take writes, first of all; then see that it lasts."""
+        outlived = self._outlive_leader()
         leader, others = self._leader_and_others()
         server = self.members.server(leader)
         server.lead()
         for one in others:
             one.follow((leader.address, leader.port))
         self._await_replica(server)
+        if outlived:
+            self._wait(REPLICA_LAG + 1.0)
         server.lift_fence(LEAST_REPLICAS, REPLICA_LAG)
         server.unpause()
         for one in others:
@@ -176,6 +179,26 @@ class Group:
         name = lead({one.name: one for one in states}, {(one.address, one.port): one.name for one in self.members.all})
         others = [self.members.server(self.members.named(one.name)) for one in states if one.name != name]
         return self.members.named(name), others
+
+    def _outlive_leader(self) -> bool:
+        """Wait for a leader that does not answer; whether it still does not.
+
+        An open() that broke off may have left it taking writes, with no Sentinel to tell. Once its followers have left
+        it, it stops within the time that replicas may lag.
+        """
+        ends = self._clock() + 2 * REPLICA_LAG
+        while self._leader_is_silent():
+            if self._clock() >= ends:
+                return True
+            self._wait(0.2)
+        return False
+
+    def _leader_is_silent(self) -> bool:
+        known = {one.name: one.replication for one in self.members.states() if one.replication is not None}
+        if any(one.master for one in known.values()):
+            return False
+        followed = {(one.host, one.port) for one in known.values()}
+        return any((one.address, one.port) in followed for one in self.members.all if one.name not in known)
 
     def _await_replica(self, server: Server) -> None:
         self._await(

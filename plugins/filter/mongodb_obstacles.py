@@ -47,6 +47,11 @@ options:
     description: Port of MongoDB.
     type: int
     required: true
+  addresses:
+    description: Addresses of all members.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -73,10 +78,12 @@ def mongodb_obstacles(
     free: int,
     port: int,
     version: str = "",
+    addresses: Sequence[str] = (),
 ) -> list[str]:
     """Everything that stands in the way of a host."""
     return [
         *_system(member, systems, memory, free),
+        *_address(member, addresses),
         *_port(port, member["host"], member["port_taken_by"]),
         *_versions(member, series, version),
         *_data(member),
@@ -102,6 +109,14 @@ def _system(member: Mapping[str, Any], systems: Sequence[str], memory: int, free
         yield (
             f"{host} has {_size(member['data_dir_bytes_free'])} free at {member['data_dir']}, and a member needs "
             f"{_size(free)}: make room, or lower mongodb_minimum_free_space."
+        )
+
+
+def _address(member: Mapping[str, Any], addresses: Sequence[str]) -> Iterator[str]:
+    if list(addresses).count(member["address"]) > 1:
+        yield (
+            f"members share the address {member['address']} of {member['host']}: give mongodb_address per host, an "
+            "address that the others reach."
         )
 
 

@@ -61,6 +61,11 @@ options:
     description: Memory for data, as redis.conf takes it.
     type: str
     required: true
+  addresses:
+    description: Addresses of all members.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -90,10 +95,12 @@ def redis_obstacles(
     maxmemory: str,
     version: str = "",
     offered: bool = True,
+    addresses: Sequence[str] = (),
 ) -> list[str]:
     """Everything that stands in the way of a host."""
     return [
         *_system(member, systems, memory, free),
+        *_address(member, addresses),
         *_memory(member, maxmemory),
         *_port("redis_port", port, member["host"], member["port_taken_by"]),
         *_port("redis_sentinel_port", sentinel_port, member["host"], member["sentinel_port_taken_by"]),
@@ -121,6 +128,14 @@ def _system(member: Mapping[str, Any], systems: Sequence[str], memory: int, free
         yield (
             f"{host} has {_size(member['data_dir_bytes_free'])} free at {member['data_dir']}, and a member needs "
             f"{_size(free)}: make room, or lower redis_minimum_free_space."
+        )
+
+
+def _address(member: Mapping[str, Any], addresses: Sequence[str]) -> Iterator[str]:
+    if list(addresses).count(member["address"]) > 1:
+        yield (
+            f"members share the address {member['address']} of {member['host']}: give redis_address per host, an "
+            "address that the others reach."
         )
 
 

@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .host_facts import HostFacts
+from .host_facts import HostFacts, settled
 from .mongodb_client import Client
 from .mongodb_config import join_host
 from .mongodb_node import NodeState, look
-from .packages import Run, run
+from .packages import Run, missing, run
 from .stores.base import StoreError
 
 #: What the role writes first into the server's configuration: by it the role knows its own hosts again.
@@ -28,11 +28,14 @@ class Question:
     address: str
     port: int = 27017
     package: str = "mongodb-org-server"
+    packages: tuple[str, ...] = ()
     service: str = "mongod"
     data_dir: str = "/var/lib/mongodb"
     config_file: str = "/etc/mongod.conf"
     keyfile: str = field(default="", repr=False)
     ca: str = ""
+    pem: str = ""
+    pem_parts: tuple[str, ...] = ()
     watched: tuple[str, ...] = ()
 
 
@@ -45,9 +48,12 @@ class HostState:
     distribution: str
     version_candidate: str | None
     version_installed: str | None
+    packages_missing: tuple[str, ...]
     service_active: bool
+    service_settled: bool
     restart_needed: bool
     configured: bool
+    pem_settled: bool
     data_dir: str
     data_dir_bytes_free: int
     data_dir_bytes_used: int
@@ -74,6 +80,7 @@ class Host:
         connect: Callable[..., Client] = Client,
     ) -> None:
         self._asked = question
+        self._run = run
         self._facts = HostFacts(run, root)
         self._connect = connect
 
@@ -90,9 +97,12 @@ class Host:
             distribution=facts.distribution(),
             version_candidate=candidate,
             version_installed=installed,
+            packages_missing=missing(asked.packages, self._run),
             service_active=active,
+            service_settled=settled(service),
             restart_needed=facts.is_older(service, asked.watched),
             configured=self._configured(),
+            pem_settled=self._pem_settled(),
             data_dir=asked.data_dir,
             data_dir_bytes_free=facts.bytes_free(asked.data_dir),
             data_dir_bytes_used=facts.bytes_used(asked.data_dir),
@@ -108,6 +118,18 @@ class Host:
         try:
             return MARK in self._facts.path(self._asked.config_file).read_text(encoding="utf-8")
         except OSError:
+            return False
+
+    def _pem_settled(self) -> bool:
+        """Whether the file of certificate and key is made of its parts, and belongs to the owner of the last, the key."""
+        pem, *parts = map(self._facts.path, (self._asked.pem, *self._asked.pem_parts))
+        try:
+            made, key = pem.lstat(), parts[-1].lstat()
+            wanted = [part.read_bytes().rstrip(b"\n") + b"\n" for part in parts]
+            return (made.st_mode, made.st_uid, made.st_gid) == (key.st_mode, key.st_uid, key.st_gid) and (
+                pem.read_bytes() == b"".join(wanted)
+            )
+        except (OSError, IndexError):
             return False
 
     def _node(self) -> NodeState | None:

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .host_facts import HostFacts
-from .packages import Run, run
+from .host_facts import HostFacts, settled
+from .packages import Run, missing, run
 from .redis_client import Connection
 from .redis_info import keys_by_database, parse_info, replication
 from .stores.base import StoreError
@@ -26,6 +26,7 @@ class Question:
     port: int = 6379
     sentinel_port: int = 26379
     package: str = "redis-server"
+    packages: tuple[str, ...] = ()
     version: str = ""
     service: str = "redis-server"
     sentinel_service: str = "redis-sentinel"
@@ -47,8 +48,11 @@ class HostState:
     distribution: str
     version_candidate: str | None
     version_installed: str | None
+    packages_missing: tuple[str, ...]
     service_active: bool
+    service_settled: bool
     sentinel_active: bool
+    sentinel_settled: bool
     restart_needed: bool
     sentinel_restart_needed: bool
     configured: bool
@@ -101,8 +105,11 @@ class Host:
             distribution=facts.distribution(),
             version_candidate=self._candidate(),
             version_installed=installed,
+            packages_missing=missing(asked.packages, self._run),
             service_active=active,
+            service_settled=settled(service),
             sentinel_active=sentinel["ActiveState"] == "active",
+            sentinel_settled=settled(sentinel),
             restart_needed=facts.is_older(service, asked.watched),
             sentinel_restart_needed=facts.is_older(sentinel, asked.sentinel_watched),
             configured=self._configured(),

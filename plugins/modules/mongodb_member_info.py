@@ -27,6 +27,11 @@ options:
     description: Name of the server's package.
     type: str
     default: mongodb-org-server
+  packages:
+    description: Other packages that the member needs.
+    type: list
+    elements: str
+    default: []
   service:
     description: Name of the server's systemd unit.
     type: str
@@ -45,22 +50,21 @@ options:
   ca:
     description: Certificate authority of the server's certificate.
     type: path
+  pem:
+    description: The file in which the server wants certificate and key together.
+    type: path
+  pem_parts:
+    description: The files that O(pem) is made of, the key last.
+    type: list
+    elements: path
+    default: []
   watched:
     description: Files after whose change the server wants a restart.
     type: list
     elements: path
     default: []
-attributes:
-  check_mode:
-    description: Only reads.
-    support: full
-  diff_mode:
-    description: Changes nothing, so there is nothing to show.
-    support: N/A
-  platform:
-    description: Debian and Ubuntu, with systemd.
-    platforms: posix
-    support: full
+extends_documentation_fragment:
+  - tutorops.scale.attributes.reads
 requirements:
   - pymongo 3.11 or newer on the host (the package python3-pymongo), for what only the server can tell
 seealso:
@@ -100,14 +104,24 @@ member:
     version_installed:
       description: Version of the package that is installed, or null.
       type: str
+    packages_missing:
+      description: Which of O(packages) are not installed.
+      type: list
+      elements: str
     service_active:
       description: Whether the server runs.
+      type: bool
+    service_settled:
+      description: Whether it runs, starts at boot, and is defined as systemd read it.
       type: bool
     restart_needed:
       description: Whether one of the watched files changed since the server started.
       type: bool
     configured:
       description: Whether the configuration is the role's.
+      type: bool
+    pem_settled:
+      description: Whether O(pem) is made of its parts, and has owner and mode of the key.
       type: bool
     data_dir:
       description: Directory of the data.
@@ -151,11 +165,14 @@ def main():
             address={"type": "str", "required": True},
             port={"type": "int", "default": 27017},
             package={"type": "str", "default": "mongodb-org-server"},
+            packages={"type": "list", "elements": "str", "default": []},
             service={"type": "str", "default": "mongod"},
             data_dir={"type": "path", "default": "/var/lib/mongodb"},
             config_file={"type": "path", "default": "/etc/mongod.conf"},
             keyfile={"type": "str", "no_log": True},
             ca={"type": "path"},
+            pem={"type": "path"},
+            pem_parts={"type": "list", "elements": "path", "default": []},
             watched={"type": "list", "elements": "path", "default": []},
         ),
         supports_check_mode=True,

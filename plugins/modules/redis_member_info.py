@@ -31,6 +31,11 @@ options:
     description: Name of the server's package.
     type: str
     default: redis-server
+  packages:
+    description: Other packages that the member needs.
+    type: list
+    elements: str
+    default: []
   version:
     description: The version that is wanted, or its beginning; empty for any.
     type: str
@@ -70,17 +75,8 @@ options:
     type: list
     elements: path
     default: []
-attributes:
-  check_mode:
-    description: Only reads.
-    support: full
-  diff_mode:
-    description: Changes nothing, so there is nothing to show.
-    support: N/A
-  platform:
-    description: Debian and Ubuntu, with systemd.
-    platforms: posix
-    support: full
+extends_documentation_fragment:
+  - tutorops.scale.attributes.reads
 requirements:
   - redis-py on the host (the package python3-redis), for what only the server can tell
 seealso:
@@ -120,11 +116,21 @@ member:
     version_installed:
       description: Version of the package that is installed, or null.
       type: str
+    packages_missing:
+      description: Which of O(packages) are not installed.
+      type: list
+      elements: str
     service_active:
       description: Whether the server runs.
       type: bool
+    service_settled:
+      description: Whether it runs, starts at boot, and is defined as systemd read it.
+      type: bool
     sentinel_active:
       description: Whether the Sentinel runs.
+      type: bool
+    sentinel_settled:
+      description: Whether it runs, starts at boot, and is defined as systemd read it.
       type: bool
     restart_needed:
       description: Whether one of the watched files changed since the server started.
@@ -182,6 +188,7 @@ def main():
             port={"type": "int", "default": 6379},
             sentinel_port={"type": "int", "default": 26379},
             package={"type": "str", "default": "redis-server"},
+            packages={"type": "list", "elements": "str", "default": []},
             version={"type": "str", "default": ""},
             service={"type": "str", "default": "redis-server"},
             sentinel_service={"type": "str", "default": "redis-sentinel"},

@@ -84,8 +84,8 @@ def _members(hosts: Sequence[str], reached: Sequence[str]) -> Iterator[str]:
     several = list(dict.fromkeys(hosts))
     if len(several) < 3:
         yield (
-            f"mongodb_hosts names {len(several)} hosts ({', '.join(several) or 'none'}), but a set needs at least three "
-            "to go on without one of them: name three or more."
+            f"mongodb_hosts names {len(several)} hosts ({', '.join(several) or 'none'}), but a set needs at least "
+            "three to go on without one of them: name three or more."
         )
     absent = [name for name in several if name not in reached]
     if absent:

@@ -111,8 +111,8 @@ def _members(hosts: Sequence[str], reached: Sequence[str]) -> Iterator[str]:
     absent = [name for name in several if name not in reached]
     if absent:
         yield (
-            f"{', '.join(absent)} of redis_hosts did not answer or is hidden by --limit, and a cluster is converged with "
-            "all its members: start the host, mend its connection, or run without --limit."
+            f"{', '.join(absent)} of redis_hosts did not answer or is hidden by --limit, and a cluster is converged "
+            "with all its members: start the host, mend its connection, or run without --limit."
         )
 
 

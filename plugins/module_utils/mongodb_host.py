@@ -121,13 +121,13 @@ class Host:
             return False
 
     def _pem_settled(self) -> bool:
-        """Whether the file of certificate and key is made of its parts, and belongs to the owner of the last, the key."""
+        """Whether the file of certificate and key is made of its parts, and has owner and mode of the last, the key."""
         pem, *parts = map(self._facts.path, (self._asked.pem, *self._asked.pem_parts))
         try:
             made, key = pem.lstat(), parts[-1].lstat()
-            wanted = [part.read_bytes().rstrip(b"\n") + b"\n" for part in parts]
+            wanted = b"\n".join(part.read_bytes().removesuffix(b"\n") for part in parts)
             return (made.st_mode, made.st_uid, made.st_gid) == (key.st_mode, key.st_uid, key.st_gid) and (
-                pem.read_bytes() == b"".join(wanted)
+                pem.read_bytes().removesuffix(b"\n") == wanted
             )
         except (OSError, IndexError):
             return False

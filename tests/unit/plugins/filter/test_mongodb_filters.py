@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.tutorops.scale.plugins.filter.mongodb_inputs import mongodb_inputs
 from ansible_collections.tutorops.scale.plugins.filter.mongodb_obstacles import mongodb_obstacles
 
 GOOD: dict[str, Any] = {
@@ -29,7 +30,7 @@ GOOD: dict[str, Any] = {
 OURS = {"version_installed": "7.0.28", "configured": True, "data_dir_empty": False}
 
 
-def obstacles(version: str = "", **changes: Any) -> list[str]:
+def obstacles(version: str = "", addresses: tuple[str, ...] = ("10.0.0.11", "10.0.0.12"), **changes: Any) -> list[str]:
     return mongodb_obstacles(
         {**GOOD, **changes},
         systems=["debian 12", "ubuntu 24.04"],
@@ -38,6 +39,7 @@ def obstacles(version: str = "", **changes: Any) -> list[str]:
         free=5 * 2**30,
         port=27017,
         version=version,
+        addresses=addresses,
     )
 
 
@@ -62,6 +64,10 @@ def test_nothing_stands_in_the_way(changes: dict[str, Any]) -> None:
     [
         ({"distribution": "debian 11"}, ["data1", "debian 11", "debian 12"]),
         ({"address_present": False}, ["mongodb_address of data1", "10.0.0.11"]),
+        (
+            {"addresses": ("10.0.0.12", "10.0.0.11", "10.0.0.11")},
+            ["share the address 10.0.0.11 of data1", "mongodb_address"],
+        ),
         ({"memory_bytes": 2**29}, ["data1", "0.5 GiB", "mongodb_minimum_memory"]),
         ({"data_dir_bytes_free": 2**30}, ["data1", "1.0 GiB free at /var/lib/mongodb", "make room"]),
         ({"port_taken_by": "nginx"}, ["27017 of data1", "nginx", "mongodb_port"]),
@@ -76,3 +82,40 @@ def test_what_stands_in_the_way_is_named(changes: dict[str, Any], words: list[st
     found = obstacles(**changes)
     assert len(found) == 1
     assert all(word in found[0] for word in words), found
+
+
+HOSTS = ["data1", "data2", "data3"]
+RIGHT: dict[str, Any] = {
+    "reached": [*HOSTS, "app"],
+    "host": "data1",
+    "set_name": "openedx",
+    "admin_password": "long enough",
+    "keyfile": "c2VjcmV0\nIHNlY3JldA==\n",
+}
+
+
+@pytest.mark.parametrize("changes", [{}, {"keyfile": "x" * 1024}, {"keyfile": "x" * 1024 + "\n"}])
+def test_right_inputs_are_taken(changes: dict[str, Any]) -> None:
+    assert mongodb_inputs(HOSTS, **{**RIGHT, **changes}) == []
+
+
+@pytest.mark.parametrize(
+    ("hosts", "changes", "words"),
+    [
+        (["data1", "data2"], {}, ["mongodb_hosts names 2 hosts (data1, data2)", "three or more"]),
+        (["data1", "data2", "data2"], {}, ["mongodb_hosts names 2 hosts"]),
+        ([], {}, ["mongodb_hosts names 0 hosts (none)"]),
+        (["data1", "data2", "data4"], {}, ["data4 of mongodb_hosts did not answer", "--limit"]),
+        (HOSTS, {"admin_password": "short"}, ["mongodb_admin_password is not set for data1", "8 characters", "vault"]),
+        (HOSTS, {"keyfile": ""}, ["mongodb_keyfile is not set for data1", "vault"]),
+        (HOSTS, {"keyfile": "secret: none!"}, ["mongodb_keyfile is not 6 to 1024", "openssl"]),
+        (HOSTS, {"keyfile": "x" * 1025}, ["mongodb_keyfile is not 6 to 1024"]),
+        (HOSTS, {"keyfile": "xxx" + " " * 9}, ["mongodb_keyfile is not 6 to 1024"]),
+        (HOSTS, {"set_name": "my set"}, ["mongodb_set_name is 'my set'", "underscores"]),
+        (HOSTS, {"set_name": ""}, ["mongodb_set_name is ''"]),
+    ],
+)
+def test_wrong_inputs_are_refused(hosts: list[str], changes: dict[str, Any], words: list[str]) -> None:
+    (sentence,) = mongodb_inputs(hosts, **{**RIGHT, **changes})
+    assert all(word in sentence for word in words), sentence
+    assert "xxx" not in sentence and "secret: none" not in sentence

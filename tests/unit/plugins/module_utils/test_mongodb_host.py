@@ -102,3 +102,34 @@ def test_a_port_that_another_process_has(root: Path) -> None:
     for name, told in (("nginx", "nginx"), ("mongod", None)):
         run = commands(False, listening=line.format(name))
         assert Host(Question("10.0.0.11"), run, root, Server().connect).read().port_taken_by == told  # type: ignore[arg-type]
+
+
+def test_a_host_with_nothing_left_to_do(root: Path) -> None:
+    def run(command: Sequence[str]) -> str:
+        if command[0] == "systemctl":
+            return "ActiveState=active\nUnitFileState=enabled\nNeedDaemonReload=no\nExecMainStartTimestampMonotonic=0\n"
+        return commands(True, "7.0.30")(command)  # type: ignore[no-any-return]
+
+    asked = Question("10.0.0.11", packages=("mongodb-org-server", "nftables"))
+    found = Host(asked, run, root, Server().connect).read()  # type: ignore[arg-type]
+    assert found.service_settled and found.packages_missing == ("nftables",)
+    bare = Host(asked, commands(False), root, Server().connect).read()  # type: ignore[arg-type]
+    assert not bare.service_settled and bare.packages_missing == ("mongodb-org-server", "nftables")
+
+
+def test_certificate_and_key_in_one_file(root: Path) -> None:
+    asked = Question("10.0.0.11", pem="/member.pem", pem_parts=("/member.crt", "/member.key"))
+
+    def is_settled() -> bool:
+        return Host(asked, commands(False), root, Server().connect).read().pem_settled  # type: ignore[arg-type]
+
+    assert not is_settled()
+    for name, text in (("crt", "CERTIFICATE"), ("key", "KEY\n"), ("pem", "CERTIFICATE\nKEY\n")):
+        (root / f"member.{name}").write_text(text)
+        (root / f"member.{name}").chmod(0o600)
+    assert is_settled()
+    (root / "member.pem").chmod(0o644)
+    assert not is_settled(), "others may read it"
+    (root / "member.pem").chmod(0o600)
+    (root / "member.key").write_text("ANOTHER KEY\n")
+    assert not is_settled(), "the key is another"

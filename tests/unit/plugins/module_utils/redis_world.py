@@ -23,6 +23,7 @@ from ansible_collections.tutorops.scale.plugins.module_utils.stores.base import 
 
 EDGE, CONTAINER = "10.0.0.10", "172.18.0.5"
 ADDRESSES = {"one": "10.0.0.11", "two": "10.0.0.12", "three": "10.0.0.13"}
+NAMES = {(address, 6379): name for name, address in ADDRESSES.items()}
 NOBODY = ("127.0.0.1", 1)
 
 RAISE = "the answer never comes, nothing is done"
@@ -149,15 +150,22 @@ class World:
         return self.now
 
     def wait(self, seconds: float) -> None:
-        self.now += max(seconds, 0.001)
+        # Polling a time-out away by its own small steps would take this world's time, not Redis's.
+        self.now += max(seconds, 0.02)
         self.tick()
 
     def tick(self) -> None:
         """Replication goes on, and clients write."""
         self.now += 0.001
+        servers = (self.container, *self.members.values())
         for _ in range(2):
-            for server in (self.container, *self.members.values()):
+            for server in servers:
                 self.replicate(server)
+        for server in servers:
+            server.good = 0
+        for server in servers:
+            if server.link_up and (source := self.source(server)) is not None:
+                source.good += 1
         local, members = self.container.writable, [one for one in self.members.values() if one.writable]
         if local and members:
             raise TwoEndsWritable("\n".join(self.log))
@@ -185,14 +193,16 @@ class World:
             server.data.clear()
         server.data += source.data[len(server.data) :]
         server.replid, server.link_up = source.replid, True
-        source.good = sum(self.source(one) is source for one in (self.container, *self.members.values()))
 
     def source(self, server: FakeServer) -> FakeServer | None:
+        if server.follows is None:
+            return None
         if server.follows == (EDGE, 16379):
             return self.container
         if server.follows == (EDGE, 16380):
             return next((one for one in self.members.values() if one.follows and one.link_up), None)
-        return next((one for name, one in self.members.items() if server.follows == (ADDRESSES[name], 6379)), None)
+        name = NAMES.get(server.follows)
+        return self.members[name] if name else None
 
     def restart(self) -> None:
         """The container restarts, and the follower opens it when the pointer names it and no flip is under way."""

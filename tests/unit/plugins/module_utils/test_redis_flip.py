@@ -67,7 +67,7 @@ def at_rest(world: World) -> None:
         assert one.kept[1] == (99 if world.pointer == LOCAL else 1), told
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(runs=runs)
 def test_whatever_goes_wrong(tmp_path: Path, runs: list[tuple[str, dict[int, str]]]) -> None:
     """Never two writable ends (the world looks at every tick), and in the end nothing acknowledged is lost."""
@@ -101,15 +101,15 @@ def test_whatever_goes_wrong(tmp_path: Path, runs: list[tuple[str, dict[int, str
 
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("back", [False, True], ids=["forward", "back"])
-def test_each_fault_at_each_command(tmp_path: Path, fault: str, back: bool) -> None:
-    """The exhaustive part: one fault, at every single command of a flip."""
+def test_each_fault_at_many_commands(tmp_path: Path, fault: str, back: bool) -> None:
+    """The exhaustive part: one fault, at every fourth command of a flip; where it begins differs from fault to fault."""
     clean = World(tmp_path)
     if back:
         run_flip(clean)
         clean.commands = 0
     run_flip(clean)
     assert clean.commands > 40
-    for number in range(1, clean.commands + 1):
+    for number in range(1 + FAULTS.index(fault) % 4, clean.commands + 1, 4):
         world = World(tmp_path)
         if back:
             run_flip(world)

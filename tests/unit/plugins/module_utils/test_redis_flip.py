@@ -102,7 +102,7 @@ def test_whatever_goes_wrong(tmp_path: Path, runs: list[tuple[str, dict[int, str
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("back", [False, True], ids=["forward", "back"])
 def test_each_fault_at_many_commands(tmp_path: Path, fault: str, back: bool) -> None:
-    """The exhaustive part: one fault, at every fourth command of a flip; where it begins differs from fault to fault."""
+    """One fault, at every fourth command of a flip; where that begins differs from fault to fault."""
     clean = World(tmp_path)
     if back:
         run_flip(clean)

@@ -83,6 +83,15 @@ def stop(options: argparse.Namespace) -> int:
     return table(options) if records.result() else reckon(options)
 
 
+def abandon(options: argparse.Namespace) -> int:
+    """End the run that is under way at once, as before its lab is removed; nothing is audited."""
+    records = Records(options.output)
+    if runner := records.runner():
+        os.kill(runner, signal.SIGKILL)
+    records.wait_over()
+    return 0
+
+
 def reckon(options: argparse.Namespace) -> int:
     """Audit the ledger of a run, save the result and show it."""
     records = Records(options.output)
@@ -170,7 +179,7 @@ def _positive(text: str) -> float:
     return number
 
 
-_COMMANDS = {"run": run, "start": start, "stop": stop, "mark": mark, "audit": reckon, "table": table}
+_COMMANDS = {"run": run, "start": start, "stop": stop, "abandon": abandon, "mark": mark, "audit": reckon, "table": table}
 
 
 def _parser() -> argparse.ArgumentParser:

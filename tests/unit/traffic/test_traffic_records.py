@@ -107,6 +107,15 @@ def test_start_and_stop(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert (result["traffic"]["requests"], len(result["intervals"])) == (10, 1)
 
 
+def test_a_run_that_nobody_ended_is_abandoned(tmp_path: Path) -> None:
+    with FakePlatform() as platform:
+        assert traffic.main(["start", "--target", platform.target, "--output", str(tmp_path), "--rate", "100"]) == 0
+        assert Records(tmp_path).runner() is not None
+        assert traffic.main(["abandon", "--output", str(tmp_path)]) == 0
+        assert Records(tmp_path).runner() is None
+    assert traffic.main(["abandon", "--output", str(tmp_path / "none")]) == 0, "where there was no run there is none"
+
+
 def test_start_refuses_a_platform_that_only_fails(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -179,7 +179,15 @@ def _positive(text: str) -> float:
     return number
 
 
-_COMMANDS = {"run": run, "start": start, "stop": stop, "abandon": abandon, "mark": mark, "audit": reckon, "table": table}
+_COMMANDS = {
+    "run": run,
+    "start": start,
+    "stop": stop,
+    "abandon": abandon,
+    "mark": mark,
+    "audit": reckon,
+    "table": table,
+}
 
 
 def _parser() -> argparse.ArgumentParser:

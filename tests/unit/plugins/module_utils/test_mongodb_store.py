@@ -61,6 +61,7 @@ def open_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
 
 def compared(folder: Path, equal: bool = True, hours: float = 0.0) -> None:
     at = datetime.now(timezone.utc) - timedelta(hours=hours)
+    (folder / "state").mkdir(exist_ok=True)
     (folder / "state" / "compare.json").write_text(json.dumps({"equal": equal, "at": at.isoformat()}))
 
 
@@ -80,7 +81,6 @@ def test_stages_are_read_from_the_set(open_store: Open) -> None:
     assert status["lag"] == 0.0 and [one["name"] for one in status["members"]] == ["local", "data1", "data2", "data3"]
     world.config = {**first_config("tutorops", [LOCAL_HOST]), "term": 1}
     assert store.status()["stage"] == "attached"
-    store.move("cluster", LIMITS, lambda step: None)
 
 
 def test_a_container_that_is_alone_is_not_prepared(open_store: Open) -> None:

@@ -59,6 +59,7 @@ class TestContainer:
     def test_clients_wait_for_a_container_until_it_is_open(self, tls_world: TlsWorld) -> None:
         container = tls_world.container()
         container.replication = REPLICA
+        tls_world.write_pointer("local", "redis")
         tls_world.follow()
         tls_world.edge.set_map(tls_world.paths.pointer("redis"), "redis", "local")
         eventually(lambda: not up(tls_world, "redis_local", "local"))
@@ -71,6 +72,7 @@ class TestContainer:
 
     def test_one_that_is_not_prepared_yet_answers_anybody(self, tls_world: TlsWorld) -> None:
         tls_world.container().knows = "nobody"
+        tls_world.write_pointer("local", "redis")
         tls_world.follow()
         tls_world.edge.set_map(tls_world.paths.pointer("redis"), "redis", "local")
         eventually(lambda: up(tls_world, "redis_local", "local"))

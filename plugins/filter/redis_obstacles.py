@@ -124,7 +124,7 @@ def _system(member: Mapping[str, Any], systems: Sequence[str], memory: int, free
             f"{host} has {_size(member['memory_bytes'])} of memory, and a member needs {_size(memory)}: give it more, "
             "or lower redis_minimum_memory together with redis_maxmemory."
         )
-    if not member["keys"] and member["data_dir_bytes_free"] < int(free):
+    if not member["key_count"] and member["data_dir_bytes_free"] < int(free):
         yield (
             f"{host} has {_size(member['data_dir_bytes_free'])} free at {member['data_dir']}, and a member needs "
             f"{_size(free)}: make room, or lower redis_minimum_free_space."

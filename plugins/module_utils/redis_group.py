@@ -274,7 +274,7 @@ def described(found: Look) -> dict[str, Any]:
                 "follows": None if known is None or known.master or (known.host, known.port) == NOBODY
                 else f"{known.host}:{known.port}",
                 "fenced": one.fenced,
-                "keys": one.keys,
+                "key_count": one.keys,
                 "watched_by_sentinel": found.watched.get(one.name) is not None,
                 "error": one.error,
             }

@@ -64,7 +64,7 @@ class HostState:
     port_taken_by: str | None
     sentinel_port_taken_by: str | None
     login: bool
-    keys: int | None
+    key_count: int | None
     role: str | None
     server_version: str | None
 
@@ -121,7 +121,7 @@ class Host:
             port_taken_by=facts.taken_by(asked.port, ("redis-server",)),
             sentinel_port_taken_by=facts.taken_by(asked.sentinel_port, ("redis-server", "redis-sentinel")),
             login=info is not None,
-            keys=None if info is None else sum(keys_by_database(info).values()),
+            key_count=None if info is None else sum(keys_by_database(info).values()),
             role=None if info is None else replication(info).role,
             server_version=None if info is None else info.get("redis_version"),
         )

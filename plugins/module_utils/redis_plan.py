@@ -135,11 +135,11 @@ def _members(facts: PlanFacts) -> Iterable[Finding]:
 def _member(facts: PlanFacts, member: Mapping[str, Any]) -> Iterable[Finding]:
     host, source = member["host"], facts.source
     yield from _series(source, member)
-    if member.get("keys") and not facts.attached:
+    if member.get("key_count") and not facts.attached:
         yield blocker(
             "redis.target_data",
             host,
-            f"it holds {member['keys']} keys, which would be lost",
+            f"it holds {member['key_count']} keys, which would be lost",
             "empty it if nobody wants them, or name another host",
         )
     for port, taken, variable in (
@@ -149,7 +149,7 @@ def _member(facts: PlanFacts, member: Mapping[str, Any]) -> Iterable[Finding]:
         if taken:
             yield blocker("redis.port", host, f"port {port} is taken by {taken}", f"stop it, or set {variable}")
     free, needed = member.get("data_dir_bytes_free"), round(source.bytes * ROOM)
-    if not member.get("keys") and free is not None and int(free) < needed:
+    if not member.get("key_count") and free is not None and int(free) < needed:
         yield blocker(
             "redis.space",
             host,

@@ -91,7 +91,7 @@ EXAMPLES = r"""
 
 - name: Refuse a host that holds something
   ansible.builtin.assert:
-    that: found.member.keys in (none, 0)
+    that: found.member.key_count in (none, 0)
 """
 
 RETURN = r"""
@@ -165,7 +165,7 @@ member:
     login:
       description: Whether the administrator was let in.
       type: bool
-    keys:
+    key_count:
       description: How many keys it holds, or null.
       type: int
     role:

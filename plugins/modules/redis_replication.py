@@ -189,7 +189,7 @@ members:
     fenced:
       description: Whether it refuses all writes even as a primary.
       type: bool
-    keys:
+    key_count:
       description: How many keys it holds.
       type: int
     watched_by_sentinel:
@@ -260,7 +260,7 @@ def open_group(options):
 def begins(options, found):
     """Whether a new cluster has to be begun."""
     inside = {f"{one['address']}:{one['port']}" for one in options["members"]}
-    untouched = all(one["follows"] in (None, *inside) and not one["keys"] for one in found["members"])
+    untouched = all(one["follows"] in (None, *inside) and not one["key_count"] for one in found["members"])
     return options["bootstrap"] == "new" and untouched and not found["in_service"]
 
 

@@ -26,10 +26,10 @@ GOOD: dict[str, Any] = {
     "memory_bytes": 8 * 2**30,
     "port_taken_by": None,
     "sentinel_port_taken_by": None,
-    "keys": None,
+    "key_count": None,
 }
 INSTALLED = {"version_installed": "6:7.4.7-1rl1~trixie1", "service_active": True, "data_dir_empty": False}
-OURS = {**INSTALLED, "configured": True, "keys": 0}
+OURS = {**INSTALLED, "configured": True, "key_count": 0}
 
 
 def obstacles(**changes: Any) -> list[str]:
@@ -59,7 +59,7 @@ def obstacles(**changes: Any) -> list[str]:
         {"distribution": "debian 13.2"},
         {**INSTALLED, "service_active": False},
         OURS,
-        {**OURS, "keys": 7, "data_dir_bytes_free": 1},
+        {**OURS, "key_count": 7, "data_dir_bytes_free": 1},
         {**OURS, "version_candidate": "5:6.0.16-1"},
         # Before the repository is there, the distribution's own series is no obstacle.
         {"version_candidate": "5:6.0.16-1", "offered": False},

@@ -23,7 +23,7 @@ from ansible_collections.tutorops.scale.plugins.module_utils.stores.base import 
 
 MB = 1_000_000
 SOURCE = SourceFacts(version="7.4.2", role="master", sharded=False, bytes=60 * MB, keys=1200)
-MEMBER = {"server_version": "7.4.5", "version_installed": "6:7.4.5-1", "version_candidate": "6:7.4.5-1", "keys": 0,
+MEMBER = {"server_version": "7.4.5", "version_installed": "6:7.4.5-1", "version_candidate": "6:7.4.5-1", "key_count": 0,
           "port": 6379, "port_taken_by": None, "sentinel_port_taken_by": None,
           "data_dir_bytes_free": 9000 * MB}  # fmt: skip
 
@@ -72,7 +72,7 @@ def test_sources_that_cannot_move_block(wrong: dict[str, Any], identity: str, sa
     [
         ({"server_version": "7.2.4"}, "redis.series", "cannot read"),
         ({"server_version": None, "version_installed": "5:6.2.1-1"}, "redis.series", "cannot read"),
-        ({"keys": 3}, "redis.target_data", "3 keys"),
+        ({"key_count": 3}, "redis.target_data", "3 keys"),
         ({"port_taken_by": "nginx"}, "redis.port", "6379 is taken by nginx"),
         ({"sentinel_port_taken_by": "nginx"}, "redis.port", "26379 is taken by nginx"),
         ({"data_dir_bytes_free": 100 * MB}, "redis.space", "are needed"),
@@ -88,7 +88,7 @@ def test_two_members_are_too_few() -> None:
 
 
 def test_keys_of_a_member_are_our_own_copy_once_attached() -> None:
-    given = facts(replace(SOURCE, role="slave"), member={"keys": 1200}, attached=True)
+    given = facts(replace(SOURCE, role="slave"), member={"key_count": 1200}, attached=True)
     assert not [one for one in judge(given) if one.blocks]
 
 

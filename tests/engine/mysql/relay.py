@@ -36,7 +36,7 @@ class RelayDoor:
     def decide(self, end: str) -> None:
         self.serving = end
 
-    def hold(self) -> None:
+    def hold(self, seconds: float = 6.0) -> None:
         self._free.clear()
 
     def release(self) -> None:

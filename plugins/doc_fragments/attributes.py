@@ -39,6 +39,21 @@ attributes:
     support: full
 """
 
+    # Modules that keep a cluster, from a host that reaches all of it.
+    CLUSTER = r"""
+attributes:
+  check_mode:
+    description: Says whether something would change, from what the members say; with O(state=restarted) that is given.
+    support: full
+  diff_mode:
+    description: Shows the states of the members before and after.
+    support: full
+  platform:
+    description: Any host that reaches all members.
+    platforms: posix
+    support: full
+"""
+
     # Modules with a part on the controller.
     ACTION = r"""
 attributes:

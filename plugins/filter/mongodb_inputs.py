@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from ansible_collections.tutorops.scale.plugins.plugin_utils.members import refuse_members, refuse_secrets
+
 DOCUMENTATION = r"""
 name: mongodb_inputs
 short_description: What of a role's variables cannot make a MongoDB replica set
@@ -66,6 +68,8 @@ _value:
 KEY = re.compile(r"[A-Za-z0-9+/=\s]+")
 NAME = re.compile(r"[A-Za-z0-9_-]+")
 
+_NEED = "a set needs at least three to go on without one of them"
+
 
 def mongodb_inputs(
     hosts: Sequence[str],
@@ -77,31 +81,12 @@ def mongodb_inputs(
 ) -> list[str]:
     """Everything that is wrong."""
     secrets = {"mongodb_admin_password": admin_password, "mongodb_keyfile": keyfile}
-    return [*_members(hosts, reached), *_secrets(host, secrets), *_key(str(keyfile)), *_set(str(set_name))]
-
-
-def _members(hosts: Sequence[str], reached: Sequence[str]) -> Iterator[str]:
-    several = list(dict.fromkeys(hosts))
-    if len(several) < 3:
-        yield (
-            f"mongodb_hosts names {len(several)} hosts ({', '.join(several) or 'none'}), but a set needs at least "
-            "three to go on without one of them: name three or more."
-        )
-    absent = [name for name in several if name not in reached]
-    if absent:
-        yield (
-            f"{', '.join(absent)} of mongodb_hosts did not answer or is hidden by --limit, and a set is converged with "
-            "all its members: start the host, mend its connection, or run without --limit."
-        )
-
-
-def _secrets(host: str, secrets: dict[str, Any]) -> Iterator[str]:
-    for name, secret in secrets.items():
-        if len(str(secret)) < 8:
-            yield (
-                f"{name} is not set for {host}, or shorter than 8 characters: set it in a vault, the same for all "
-                "members."
-            )
+    return [
+        *refuse_members("mongodb", "a set", _NEED, hosts, reached),
+        *refuse_secrets(host, secrets),
+        *_key(str(keyfile)),
+        *_set(str(set_name)),
+    ]
 
 
 def _key(key: str) -> Iterator[str]:

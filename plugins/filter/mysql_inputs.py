@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from ansible_collections.tutorops.scale.plugins.plugin_utils.members import refuse_members, refuse_secrets
+
 DOCUMENTATION = r"""
 name: mysql_inputs
 short_description: What of a role's variables cannot make a MySQL group
@@ -65,6 +67,8 @@ _value:
 
 UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
+_NEED = "a group needs at least three to go on without one of them"
+
 
 def mysql_inputs(
     hosts: Sequence[str],
@@ -76,32 +80,16 @@ def mysql_inputs(
 ) -> list[str]:
     """Everything that is wrong."""
     passwords = {"mysql_admin_password": admin_password, "mysql_replication_password": replication_password}
-    return [*_members(hosts, reached), *_secrets(host, passwords), *_group(str(group_name))]
+    return [
+        *refuse_members("mysql", "a group", _NEED, hosts, reached),
+        *refuse_secrets(host, passwords),
+        *_replication(str(replication_password)),
+        *_group(str(group_name)),
+    ]
 
 
-def _members(hosts: Sequence[str], reached: Sequence[str]) -> Iterator[str]:
-    several = list(dict.fromkeys(hosts))
-    if len(several) < 3:
-        yield (
-            f"mysql_hosts names {len(several)} hosts ({', '.join(several) or 'none'}), but a group needs at least "
-            "three to go on without one of them: name three or more."
-        )
-    absent = [name for name in several if name not in reached]
-    if absent:
-        yield (
-            f"{', '.join(absent)} of mysql_hosts did not answer or is hidden by --limit, and a group is converged with "
-            "all its members: start the host, mend its connection, or run without --limit."
-        )
-
-
-def _secrets(host: str, passwords: dict[str, Any]) -> Iterator[str]:
-    for name, password in passwords.items():
-        if len(str(password)) < 8:
-            yield (
-                f"{name} is not set for {host}, or shorter than 8 characters: set it in a vault, the same for all "
-                "members."
-            )
-    if len(str(passwords["mysql_replication_password"])) > 32:
+def _replication(password: str) -> Iterator[str]:
+    if len(password) > 32:
         yield (
             "mysql_replication_password has more than the 32 characters that a replication channel can keep: make it "
             "shorter."

@@ -5,9 +5,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+
+from ansible_collections.tutorops.scale.plugins.plugin_utils.members import (
+    refuse_address,
+    refuse_port,
+    refuse_system,
+    refuse_versions,
+)
 
 DOCUMENTATION = r"""
 name: mysql_obstacles
@@ -87,62 +93,15 @@ def mysql_obstacles(
 ) -> list[str]:
     """Everything that stands in the way of a host."""
     return [
-        *_system(member, systems, memory, free),
-        *_address(member, addresses),
-        *_port("mysql_port", port, member["host"], member["port_taken_by"]),
-        *_port("mysql_health_port", health_port, member["host"], member["health_port_taken_by"]),
-        *_versions(member, series, version),
+        *refuse_system(
+            "mysql", member, systems, memory, free, "buffer_pool_size", holds_data=bool(member["user_schemas"])
+        ),
+        *refuse_address("mysql", member, addresses),
+        *refuse_port("mysql_port", port, member["host"], member["port_taken_by"]),
+        *refuse_port("mysql_health_port", health_port, member["host"], member["health_port_taken_by"]),
+        *refuse_versions("mysql", "MySQL", member, series, version),
         *_data(member),
     ]
-
-
-def _system(member: Mapping[str, Any], systems: Sequence[str], memory: int, free: int) -> Iterator[str]:
-    host = member["host"]
-    found = re.sub(r"^(debian \d+).*", r"\1", member["distribution"])
-    if found not in systems:
-        yield f"{host} runs {found}, but a member needs one of {', '.join(systems)}: use such a host."
-    if not member["address_present"]:
-        yield (
-            f"mysql_address of {host} is {member['address']}, which no interface there has: set it to an address of "
-            "the host that the other members and the clients reach."
-        )
-    if member["memory_bytes"] < int(memory):
-        yield (
-            f"{host} has {_size(member['memory_bytes'])} of memory, and a member needs {_size(memory)}: give it more, "
-            "or lower mysql_minimum_memory together with mysql_buffer_pool_size."
-        )
-    if not member["user_schemas"] and member["data_dir_bytes_free"] < int(free):
-        yield (
-            f"{host} has {_size(member['data_dir_bytes_free'])} free at {member['data_dir']}, and a member needs "
-            f"{_size(free)}: make room, or lower mysql_minimum_free_space."
-        )
-
-
-def _address(member: Mapping[str, Any], addresses: Sequence[str]) -> Iterator[str]:
-    if list(addresses).count(member["address"]) > 1:
-        yield (
-            f"members share the address {member['address']} of {member['host']}: give mysql_address per host, an "
-            "address that the others reach."
-        )
-
-
-def _port(variable: str, port: int, host: str, process: str | None) -> Iterator[str]:
-    if process:
-        yield f"port {port} of {host} is taken by {process}: stop it, or choose another {variable}."
-
-
-def _versions(member: Mapping[str, Any], series: Sequence[str], wanted: str) -> Iterator[str]:
-    host = member["host"]
-    for what, found in (("has", member["version_installed"]), ("would get", member["version_candidate"])):
-        if found is None or (what == "would get" and member["version_installed"]):
-            continue
-        if not any(_is_of(found, one) for one in series):
-            yield (
-                f"{host} {what} MySQL {found}, but this role supports the series {', '.join(series)}: choose "
-                "another mysql_repository, or remove the package."
-            )
-        elif wanted and not _is_of(found, wanted):
-            yield f"{host} {what} MySQL {found}, but mysql_version is {wanted}: choose a mysql_repository that has it."
 
 
 def _data(member: Mapping[str, Any]) -> Iterator[str]:
@@ -160,14 +119,6 @@ def _data(member: Mapping[str, Any]) -> Iterator[str]:
             f"MySQL on {host} holds databases that are not of this role ({', '.join(member['user_schemas'])}), and "
             "nothing is overwritten: use another host, or save and remove them."
         )
-
-
-def _is_of(version: str, series: str) -> bool:
-    return re.match(rf"(\d+:)?{re.escape(series)}([.\-+~]|$)", version) is not None
-
-
-def _size(count: Any) -> str:
-    return f"{int(count) / 2**30:.1f} GiB"
 
 
 class FilterModule:

@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from ansible_collections.tutorops.scale.plugins.plugin_utils.members import refuse_members, refuse_secrets
+
 DOCUMENTATION = r"""
 name: redis_inputs
 short_description: What of a role's variables cannot make a Redis cluster
@@ -76,6 +78,8 @@ _value:
 NAME = re.compile(r"[A-Za-z0-9_.-]+")
 UNQUOTED = re.compile(r"[^\s\"'#\\]*")
 
+_NEED = "Sentinels need at least three to agree without one of them"
+
 
 def redis_inputs(
     hosts: Sequence[str],
@@ -94,35 +98,11 @@ def redis_inputs(
         "redis_sentinel_password": sentinel_password,
     }
     return [
-        *_members(hosts, reached),
-        *_secrets(host, passwords),
+        *refuse_members("redis", "a cluster", _NEED, hosts, reached),
+        *refuse_secrets(host, passwords),
         *_sentinel(str(sentinel_password)),
         *_users(users, reserved),
     ]
-
-
-def _members(hosts: Sequence[str], reached: Sequence[str]) -> Iterator[str]:
-    several = list(dict.fromkeys(hosts))
-    if len(several) < 3:
-        yield (
-            f"redis_hosts names {len(several)} hosts ({', '.join(several) or 'none'}), but Sentinels need at "
-            "least three to agree without one of them: name three or more."
-        )
-    absent = [name for name in several if name not in reached]
-    if absent:
-        yield (
-            f"{', '.join(absent)} of redis_hosts did not answer or is hidden by --limit, and a cluster is converged "
-            "with all its members: start the host, mend its connection, or run without --limit."
-        )
-
-
-def _secrets(host: str, secrets: dict[str, Any]) -> Iterator[str]:
-    for name, secret in secrets.items():
-        if len(str(secret)) < 8:
-            yield (
-                f"{name} is not set for {host}, or shorter than 8 characters: set it in a vault, the same for all "
-                "members."
-            )
 
 
 def _sentinel(password: str) -> Iterator[str]:

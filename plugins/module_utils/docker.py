@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -41,6 +42,11 @@ class Container:
         if network in known:
             return known[network]
         return next(iter(known.values())) if len(known) == 1 else None
+
+
+def gateways(subnets: Iterable[str]) -> list[str]:
+    """The addresses from which containers see this host: the first one of each of their networks."""
+    return [str(ipaddress.ip_network(subnet)[1]) for subnet in subnets]
 
 
 class Docker:

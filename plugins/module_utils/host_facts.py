@@ -9,12 +9,52 @@ import os
 import re
 import time
 from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from .packages import Run, Versions, run, versions
+from .packages import Run, Versions, absent, run, versions
 
 #: What is asked of systemd about a unit.
 _UNIT = ("ActiveState", "ExecMainStartTimestampMonotonic", "NeedDaemonReload", "UnitFileState")
+
+
+@dataclass(frozen=True)
+class HostQuestion:
+    """What is read of any engine's host: names and paths, all of which the role lets an operator choose."""
+
+    address: str
+    port: int = 0
+    package: str = ""
+    packages: tuple[str, ...] = ()
+    service: str = ""
+    data_dir: str = ""
+    watched: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found of any engine's host. ``None`` stands for what cannot be known yet."""
+
+    address: str
+    address_present: bool
+    distribution: str
+    version_candidate: str | None
+    version_installed: str | None
+    packages_missing: tuple[str, ...]
+    service_active: bool
+    service_settled: bool
+    restart_needed: bool
+    data_dir: str
+    data_dir_bytes_free: int
+    data_dir_bytes_used: int
+    data_dir_empty: bool
+    memory_bytes: int
+    port_taken_by: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """What the module returns."""
+        return asdict(self)
 
 
 def settled(unit: dict[str, str]) -> bool:
@@ -23,12 +63,47 @@ def settled(unit: dict[str, str]) -> bool:
     return found == ("active", "enabled", "no")
 
 
+def is_active(unit: dict[str, str]) -> bool:
+    """Whether a unit runs."""
+    return unit["ActiveState"] == "active"
+
+
 class HostFacts:
     """The host on which this runs."""
 
     def __init__(self, run: Run = run, root: Path = Path("/")) -> None:
         self._run = run
         self._root = root
+
+    def read(self, asked: HostQuestion, programs: Iterable[str]) -> Found:
+        """What does not depend on the engine; ``programs`` are those that may listen on its port."""
+        service = self.unit(asked.service)
+        known = versions([asked.package, *asked.packages], self._run)
+        package = known.get(asked.package, Versions())
+        return Found(
+            address=asked.address,
+            address_present=self.has_address(asked.address),
+            distribution=self.distribution(),
+            version_candidate=package.candidate,
+            version_installed=package.installed,
+            packages_missing=absent(asked.packages, known),
+            service_active=is_active(service),
+            service_settled=settled(service),
+            restart_needed=self.is_older(service, asked.watched),
+            data_dir=asked.data_dir,
+            data_dir_bytes_free=self.bytes_free(asked.data_dir),
+            data_dir_bytes_used=self.bytes_used(asked.data_dir),
+            data_dir_empty=not self.entries(asked.data_dir),
+            memory_bytes=self.memory(),
+            port_taken_by=self.taken_by(asked.port, programs),
+        )
+
+    def holds(self, path: str, text: str) -> bool:
+        """Whether a file is there and has a text in it."""
+        try:
+            return text in self.path(path).read_text(encoding="utf-8")
+        except OSError:
+            return False
 
     def path(self, path: str) -> Path:
         """A path below the root of the host."""
@@ -44,10 +119,6 @@ class HostFacts:
         found = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
         return " ".join(found.get(key, "").strip('"') for key in ("ID", "VERSION_ID")).strip()
 
-    def versions(self, package: str) -> Versions:
-        """The version of a package that is installed, and the one that would be."""
-        return versions([package], self._run).get(package, Versions())
-
     def has_user(self, name: str) -> bool:
         """Whether a user of that name is known."""
         return bool(self._run(["getent", "passwd", name]))
@@ -60,7 +131,7 @@ class HostFacts:
 
     def is_older(self, unit: dict[str, str], files: Iterable[str]) -> bool:
         """Whether what runs was started before one of its files changed."""
-        if unit["ActiveState"] != "active":
+        if not is_active(unit):
             return False
         started = time.time() - time.monotonic() + int(unit["ExecMainStartTimestampMonotonic"] or 0) / 1e6
         # The time of the last change of any kind: packages set the time of modification to that of their build.

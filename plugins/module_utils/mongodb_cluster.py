@@ -18,9 +18,9 @@ from functools import partial
 from typing import Any
 
 from . import mongodb_config as configs
-from .mongodb_client import AUTHENTICATION_FAILED, Client, MongodbError
+from .mongodb_client import Client
 from .mongodb_config import CLOSED, OPEN, Config
-from .mongodb_node import UNINITIATED, NodeState
+from .mongodb_node import UNINITIATED, NodeState, is_let_in
 from .mongodb_set import Each, ReplicaSet
 from .mongodb_settings import Member
 from .stores.base import StoreError, Unreachable
@@ -159,13 +159,7 @@ class Cluster:
 
     def _gets_in(self, host: str) -> bool:
         with self._log_in(host, self._administrator.user, self._administrator.password) as client:
-            try:
-                client.command("ping")
-            except MongodbError as problem:
-                if problem.code != AUTHENTICATION_FAILED:
-                    raise
-                return False
-        return True
+            return is_let_in(client)
 
     # Keeping it whole
 

@@ -6,15 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from .host_facts import HostFacts, settled
+from .host_facts import Found, HostFacts, HostQuestion
 from .mongodb_client import Client
 from .mongodb_config import join_host
 from .mongodb_node import NodeState, look
-from .packages import Run, missing, run
+from .packages import Run, run
 from .stores.base import StoreError
 
 #: What the role writes first into the server's configuration: by it the role knows its own hosts again.
@@ -22,13 +21,11 @@ MARK = "# Kept by the role tutorops.scale.mongodb."
 
 
 @dataclass(frozen=True)
-class Question:
-    """What to read: names and paths, all of which the role lets an operator choose."""
+class Question(HostQuestion):
+    """What to read."""
 
-    address: str
     port: int = 27017
     package: str = "mongodb-org-server"
-    packages: tuple[str, ...] = ()
     service: str = "mongod"
     data_dir: str = "/var/lib/mongodb"
     config_file: str = "/etc/mongod.conf"
@@ -36,37 +33,17 @@ class Question:
     ca: str = ""
     pem: str = ""
     pem_parts: tuple[str, ...] = ()
-    watched: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class HostState:
-    """What was found. ``None`` stands for what cannot be known yet."""
+class HostState(Found):
+    """What was found."""
 
-    address: str
-    address_present: bool
-    distribution: str
-    version_candidate: str | None
-    version_installed: str | None
-    packages_missing: tuple[str, ...]
-    service_active: bool
-    service_settled: bool
-    restart_needed: bool
     configured: bool
     pem_settled: bool
-    data_dir: str
-    data_dir_bytes_free: int
-    data_dir_bytes_used: int
-    data_dir_empty: bool
-    memory_bytes: int
-    port_taken_by: str | None
     state: str | None
     set_name: str | None
     server_version: str | None
-
-    def as_dict(self) -> dict[str, Any]:
-        """What the module returns."""
-        return asdict(self)
 
 
 class Host:
@@ -80,45 +57,22 @@ class Host:
         connect: Callable[..., Client] = Client,
     ) -> None:
         self._asked = question
-        self._run = run
         self._facts = HostFacts(run, root)
         self._connect = connect
 
     def read(self) -> HostState:
         """Read everything once."""
         asked, facts = self._asked, self._facts
-        service = facts.unit(asked.service)
-        active = service["ActiveState"] == "active"
-        node = self._node() if active else None
-        installed, candidate = facts.versions(asked.package)
+        common = facts.read(asked, ("mongod",))
+        node = self._node() if common.service_active else None
         return HostState(
-            address=asked.address,
-            address_present=facts.has_address(asked.address),
-            distribution=facts.distribution(),
-            version_candidate=candidate,
-            version_installed=installed,
-            packages_missing=missing(asked.packages, self._run),
-            service_active=active,
-            service_settled=settled(service),
-            restart_needed=facts.is_older(service, asked.watched),
-            configured=self._configured(),
+            **vars(common),
+            configured=facts.holds(asked.config_file, MARK),
             pem_settled=self._pem_settled(),
-            data_dir=asked.data_dir,
-            data_dir_bytes_free=facts.bytes_free(asked.data_dir),
-            data_dir_bytes_used=facts.bytes_used(asked.data_dir),
-            data_dir_empty=not facts.entries(asked.data_dir),
-            memory_bytes=facts.memory(),
-            port_taken_by=facts.taken_by(asked.port, ("mongod",)),
             state=node.state if node else None,
             set_name=(node.set_name or None) if node else None,
             server_version=node.version if node else None,
         )
-
-    def _configured(self) -> bool:
-        try:
-            return MARK in self._facts.path(self._asked.config_file).read_text(encoding="utf-8")
-        except OSError:
-            return False
 
     def _pem_settled(self) -> bool:
         """Whether the file of certificate and key is made of its parts, and has owner and mode of the last, the key."""

@@ -9,15 +9,15 @@ asks nobody who he is, not even as a member of a set (`--transitionToAuth`).
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from .docker import Docker, DockerError
-from .mongodb_client import AUTHENTICATION_FAILED, Client, MongodbError, plain
-from .mongodb_node import NodeState, look, users
+from .docker import Docker, DockerError, gateways
+from .local_container import address_of
+from .mongodb_client import Client, plain
+from .mongodb_node import NodeState, is_let_in, look, users
 from .mongodb_settings import MongodbSettings
 from .paths import sync_directory
 from .stores.base import StoreError, Unreachable
@@ -48,17 +48,7 @@ class LocalNode:
 
     def address(self) -> str:
         """Where the container is now."""
-        settings = self._settings
-        try:
-            address = self._docker.address(settings.compose_project, settings.service)
-        except DockerError as problem:
-            raise Unreachable(str(problem)) from problem
-        if address is None:
-            raise Unreachable(
-                f"Tutor's container of service {settings.service} does not run on the app server: start it by `tutor "
-                f"local start -d {settings.service}`"
-            )
-        return address
+        return address_of(self._docker, self._settings.compose_project, self._settings.service)
 
     def networks(self) -> list[str]:
         """The networks (as CIDR) that Tutor's containers live in."""
@@ -69,7 +59,7 @@ class LocalNode:
 
     def gateways(self) -> list[str]:
         """The addresses from which containers see this host, and so the edge: the first of each of their networks."""
-        return [str(ipaddress.ip_network(subnet)[1]) for subnet in self.networks()]
+        return gateways(self.networks())
 
     def client(self) -> Client:
         """The kept way to the container. One that was made anew has another address."""
@@ -178,15 +168,8 @@ class LocalNode:
         return True
 
     def _gets_in(self, user: str, password: str) -> bool:
-        settings = self._settings
-        with self._connect(self.address(), settings.service_port, user=user, password=password) as client:
-            try:
-                client.command("ping")
-            except MongodbError as problem:
-                if problem.code != AUTHENTICATION_FAILED:
-                    raise
-                return False
-        return True
+        with self._connect(self.address(), self._settings.service_port, user=user, password=password) as client:
+            return is_let_in(client)
 
 
 def _place(path: Path, content: str, uid: int, gid: int) -> bool:

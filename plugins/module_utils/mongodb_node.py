@@ -9,7 +9,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .mongodb_client import APPLICATION, NO_REPLICATION, NOT_IN_SET, NOT_INITIALIZED, Client, MongodbError
+from .mongodb_client import (
+    APPLICATION,
+    AUTHENTICATION_FAILED,
+    NO_REPLICATION,
+    NOT_IN_SET,
+    NOT_INITIALIZED,
+    Client,
+    MongodbError,
+)
 from .stores.base import StoreError
 
 #: States besides those of a set's members (PRIMARY, SECONDARY, STARTUP2 and so on).
@@ -94,6 +102,17 @@ def working(client: Client) -> list[Operation]:
             continue
         found.append(Operation(str(one["client"]), f"{one.get('op', 'transaction')} {one.get('ns', '')}", _user(one)))
     return found
+
+
+def is_let_in(client: Client) -> bool:
+    """Whether a server accepts who asks."""
+    try:
+        client.command("ping")
+    except MongodbError as problem:
+        if problem.code != AUTHENTICATION_FAILED:
+            raise
+        return False
+    return True
 
 
 def strangers(client: Client) -> list[str]:

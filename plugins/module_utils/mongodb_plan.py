@@ -12,10 +12,9 @@ from typing import Any
 
 from .mongodb_config import MOST_VOTERS
 from .mongodb_facts import SourceFacts
-from .plan_words import by_severity, few, size
-from .stores.base import Finding, blocker
+from .plan_words import Estimate, by_severity, few, judge_evenness, judge_port, judge_space, size
+from .stores.base import LEAST_MEMBERS, Finding, blocker
 
-LEAST_MEMBERS = 3
 #: The local end votes, too, in the moment of a move.
 MOST_MEMBERS = MOST_VOTERS - 1
 #: The first release whose sets change and read as this collection needs it.
@@ -51,18 +50,10 @@ class PlanFacts:
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """What the move would take."""
+class MongodbEstimate(Estimate):
+    """What the move would take, the one restart of Tutor's container included."""
 
-    bytes: int
-    follow_seconds: int
-    stall_seconds: float
     restart_seconds: float
-    way: str
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return dict(vars(self))
 
 
 def judge(facts: PlanFacts) -> list[Finding]:
@@ -71,12 +62,12 @@ def judge(facts: PlanFacts) -> list[Finding]:
     return by_severity(found)
 
 
-def estimate(facts: PlanFacts) -> Estimate:
+def estimate(facts: PlanFacts) -> MongodbEstimate:
     """How much there is to copy, how long that takes, and how long learners are held up, whatever the size."""
     total, count = facts.source.bytes, max(len(facts.members), 1)
     seconds = count * (total / COPY_RATE + JOIN_SECONDS)
     restart = 0.0 if facts.attached else RESTART_SECONDS
-    return Estimate(total, round(seconds), STALL_SECONDS, restart, "initial sync")
+    return MongodbEstimate(total, round(seconds), STALL_SECONDS, "initial sync", restart)
 
 
 def release(version: str | None) -> tuple[int, ...]:
@@ -215,14 +206,8 @@ def _members(facts: PlanFacts) -> Iterable[Finding]:
             else f"{count} members and Tutor's own are more than the {MOST_VOTERS} that may vote",
             f"name {LEAST_MEMBERS} to {MOST_MEMBERS} hosts in the group mongodb",
         )
-    elif count % 2 == 0:
-        yield Finding(
-            "mongodb.members.count",
-            "warning",
-            "cluster",
-            f"{count} members stand no more failures than {count - 1}",
-            "take an odd number",
-        )
+    else:
+        yield from judge_evenness("mongodb", count)
     for member in facts.members:
         yield from _member(facts, member)
 
@@ -243,22 +228,9 @@ def _member(facts: PlanFacts, member: Mapping[str, Any]) -> Iterable[Finding]:
             f"it is a member of a set {found_set} that Tutor's MongoDB is not in, and what that holds would be lost",
             "stop MongoDB there and empty its data directory if nobody wants it, or name another host",
         )
-    if member.get("port_taken_by"):
-        yield blocker(
-            "mongodb.port",
-            host,
-            f"port {member.get('port', 27017)} is taken by {member['port_taken_by']}",
-            "stop it, or set mongodb_port",
-        )
-    free = member.get("data_dir_bytes_free")
-    needed = round(facts.source.bytes * ROOM)
-    if not found_set and free is not None and int(free) < needed:
-        yield blocker(
-            "mongodb.space",
-            host,
-            f"{size(int(free))} are free for the data, {size(needed)} are needed",
-            "make room, or set mongodb_data_dir to a larger disk",
-        )
+    yield from judge_port("mongodb", host, member.get("port", 27017), member.get("port_taken_by"), "mongodb_port")
+    if not found_set:
+        yield from judge_space("mongodb", member, round(facts.source.bytes * ROOM))
 
 
 def _outlook(facts: PlanFacts) -> Iterable[Finding]:

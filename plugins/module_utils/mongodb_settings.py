@@ -12,6 +12,7 @@ from typing import Any
 
 from .mongodb_config import join_host
 from .paths import PATHS
+from .store_settings import limits_of
 from .stores.base import StoreError
 
 
@@ -118,17 +119,9 @@ class MongodbSettings:
                 source_certificate=tls["source_certificate"],
                 source_key=tls["source_key"],
                 state=Path(given.get("state_directory") or PATHS.var / "mongodb"),
-                limits=_limits(given.get("limits") or {}),
+                limits=limits_of(MongodbLimits, given.get("limits") or {}),
             )
         except KeyError as problem:
             raise StoreError(
                 f"the settings of store mongodb on the app server lack {problem}: run offload.yml, which writes them"
             ) from None
-
-
-def _limits(given: Mapping[str, Any]) -> MongodbLimits:
-    # The same mapping also holds the limits of a flip, which cutover.py reads.
-    known = MongodbLimits()
-    return MongodbLimits(
-        **{name: type(value)(given[name]) for name, value in vars(known).items() if given.get(name) is not None}
-    )

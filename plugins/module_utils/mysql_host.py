@@ -7,28 +7,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .host_facts import HostFacts, settled
+from .host_facts import Found, HostFacts, HostQuestion, settled
 from .mysql_client import Connection
 from .mysql_member import SYSTEM_SCHEMAS, Member, MemberServer, MemberState
-from .packages import Run, missing, run
+from .packages import Run, run
 from .stores.base import StoreError
 
 _ESCAPED = re.compile(r"@([0-9a-f]{4})")
 
 
 @dataclass(frozen=True)
-class Question:
-    """What to read: names and paths, all of which the role lets an operator choose."""
+class Question(HostQuestion):
+    """What to read."""
 
-    address: str
     port: int = 3306
     health_port: int = 9200
     package: str = "mysql-community-server"
-    packages: tuple[str, ...] = ()
     service: str = "mysql"
     health_service: str = "tutorops-mysql-health"
     health_user: str = "tutorops_health"
@@ -37,31 +35,15 @@ class Question:
     users: tuple[str, ...] = ("root",)
     password: str = field(default="", repr=False)
     ca: str = ""
-    watched: tuple[str, ...] = ()
     health_watched: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class HostState:
-    """What was found. ``None`` stands for what cannot be known yet."""
+class HostState(Found):
+    """What was found."""
 
-    address: str
-    address_present: bool
-    distribution: str
-    version_candidate: str | None
-    version_installed: str | None
-    packages_missing: tuple[str, ...]
-    service_active: bool
-    service_settled: bool
-    restart_needed: bool
     health_settled: bool
     health_user_exists: bool
-    data_dir: str
-    data_dir_bytes_free: int
-    data_dir_bytes_used: int
-    data_dir_empty: bool
-    memory_bytes: int
-    port_taken_by: str | None
     health_port_taken_by: str | None
     user_schemas: tuple[str, ...]
     login: str | None
@@ -69,10 +51,6 @@ class HostState:
     group_in_service: bool | None
     gtid_executed_empty: bool | None
     server_version: str | None
-
-    def as_dict(self) -> dict[str, Any]:
-        """What the module returns."""
-        return asdict(self)
 
 
 class Host:
@@ -86,35 +64,19 @@ class Host:
         connect: Callable[..., Connection] = Connection,
     ) -> None:
         self._asked = question
-        self._run = run
         self._facts = HostFacts(run, root)
         self._connect = connect
 
     def read(self) -> HostState:
         """Read everything once."""
         asked, facts = self._asked, self._facts
-        service, health = facts.unit(asked.service), facts.unit(asked.health_service)
+        common, health = facts.read(asked, ("mysqld",)), facts.unit(asked.health_service)
         schemas = self._schemas()
-        login, member = self._member() if service["ActiveState"] == "active" else (None, None)
-        package = facts.versions(asked.package)
+        login, member = self._member() if common.service_active else (None, None)
         return HostState(
-            address=asked.address,
-            address_present=facts.has_address(asked.address),
-            distribution=facts.distribution(),
-            version_candidate=package.candidate,
-            version_installed=package.installed,
-            packages_missing=missing(asked.packages, self._run),
-            service_active=service["ActiveState"] == "active",
-            service_settled=settled(service),
-            restart_needed=facts.is_older(service, asked.watched),
+            **vars(common),
             health_settled=settled(health) and not facts.is_older(health, asked.health_watched),
             health_user_exists=facts.has_user(asked.health_user),
-            data_dir=asked.data_dir,
-            data_dir_bytes_free=facts.bytes_free(asked.data_dir),
-            data_dir_bytes_used=facts.bytes_used(asked.data_dir),
-            data_dir_empty=not facts.entries(asked.data_dir),
-            memory_bytes=facts.memory(),
-            port_taken_by=facts.taken_by(asked.port, ("mysqld",)),
             health_port_taken_by=facts.taken_by(asked.health_port, ("tutorops-mysql-",)),
             user_schemas=member.user_schemas if member else schemas,
             login=login,

@@ -11,7 +11,8 @@ from typing import Protocol, cast
 
 from . import mysql_channel as channels
 from . import mysql_gtid as gtid
-from .docker import Docker, DockerError
+from .docker import Docker
+from .local_container import address_of
 from .mysql_channel import ROLLBACK, Origin
 from .mysql_client import Connection
 from .mysql_link import Link
@@ -72,17 +73,7 @@ class LocalEnd:
 
     def address(self) -> str:
         """Where the container is now."""
-        project, service = self._settings.compose_project, self._settings.service
-        try:
-            address = self._docker.address(project, service)
-        except DockerError as problem:
-            raise Unreachable(str(problem)) from problem
-        if address is None:
-            raise Unreachable(
-                f"Tutor's container of service {service} does not run on the app server: start it by `tutor local "
-                f"start -d {service}`"
-            )
-        return address
+        return address_of(self._docker, self._settings.compose_project, self._settings.service)
 
     def closed(self) -> bool:
         """Whether it refuses writes from every client, and would still do so after its own restart."""

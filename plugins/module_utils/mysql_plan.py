@@ -13,10 +13,9 @@ from . import mysql_series as series
 from .mysql_facts import SourceFacts
 from .mysql_logical import marker
 from .mysql_plan_series import judge_series, member_release
-from .plan_words import by_severity, few, size
-from .stores.base import Finding, blocker
+from .plan_words import Estimate, by_severity, few, judge_count, judge_evenness, judge_port, judge_space, size
+from .stores.base import LEAST_MEMBERS, Finding, blocker
 
-LEAST_MEMBERS = 3
 #: A copy needs its own size, and room for what is written meanwhile.
 ROOM = 1.3
 #: Bytes a second of a physical and of a logical copy on ordinary disks and networks, and what each member adds.
@@ -52,20 +51,6 @@ class PlanFacts:
     def way(self) -> str:
         """How the data would get there."""
         return series.way(self.copy, self.release, self.target)
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """What the move would take."""
-
-    bytes: int
-    follow_seconds: int
-    stall_seconds: float
-    way: str
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return dict(vars(self))
 
 
 def judge(facts: PlanFacts) -> list[Finding]:
@@ -176,21 +161,9 @@ def _source(facts: PlanFacts) -> Iterable[Finding]:
 
 def _members(facts: PlanFacts) -> Iterable[Finding]:
     count = len(facts.members)
-    if count < LEAST_MEMBERS:
-        yield blocker(
-            "mysql.members.count",
-            "cluster",
-            f"{count} member(s) cannot stand the failure of one",
-            f"name at least {LEAST_MEMBERS} hosts in the group mysql",
-        )
-    elif count % 2 == 0:
-        yield Finding(
-            "mysql.members.count",
-            "warning",
-            "cluster",
-            f"{count} members stand no more failures than {count - 1}",
-            "take an odd number",
-        )
+    yield from judge_count("mysql", count, f"name at least {LEAST_MEMBERS} hosts in the group mysql")
+    if count >= LEAST_MEMBERS:
+        yield from judge_evenness("mysql", count)
     for member in facts.members:
         yield from _member(facts, member)
 
@@ -211,22 +184,9 @@ def _member(facts: PlanFacts, member: Mapping[str, Any]) -> Iterable[Finding]:
             f"it holds other data: {few(schemas)}",
             "move them elsewhere and empty the member, or name another host",
         )
-    if member.get("port_taken_by"):
-        yield blocker(
-            "mysql.port",
-            host,
-            f"port {member.get('port', 3306)} is taken by {member['port_taken_by']}",
-            "stop it, or set mysql_port",
-        )
-    free = member.get("data_dir_bytes_free")
-    needed = round(facts.source.bytes * ROOM)
-    if not schemas and free is not None and int(free) < needed:
-        yield blocker(
-            "mysql.space",
-            host,
-            f"{size(int(free))} are free for the data, {size(needed)} are needed",
-            "make room, or set mysql_data_dir to a larger disk",
-        )
+    yield from judge_port("mysql", host, member.get("port", 3306), member.get("port_taken_by"), "mysql_port")
+    if not schemas:
+        yield from judge_space("mysql", member, round(facts.source.bytes * ROOM))
 
 
 def _outlook(facts: PlanFacts) -> Iterable[Finding]:

@@ -13,6 +13,7 @@ from typing import Any
 from .mysql_member import Accounts, Member
 from .mysql_series import AUTO, WAYS
 from .paths import PATHS
+from .store_settings import limits_of
 from .stores.base import StoreError
 
 
@@ -80,7 +81,7 @@ class MysqlSettings:
                 source_key=tls["source_key"],
                 state=Path(given.get("state_directory") or PATHS.var / "mysql"),
                 copy=_copy(given.get("copy") or AUTO),
-                limits=_limits(given.get("limits") or {}),
+                limits=limits_of(MysqlLimits, given.get("limits") or {}),
             )
         except KeyError as problem:
             raise StoreError(
@@ -99,11 +100,3 @@ def _copy(wanted: str) -> str:
     if wanted not in WAYS:
         raise StoreError(f"offload_mysql_copy is {wanted}, which is none of {', '.join(WAYS)}: set it to one of them")
     return wanted
-
-
-def _limits(given: Mapping[str, Any]) -> MysqlLimits:
-    # The same mapping also holds the limits of a flip, which cutover.py reads.
-    known = MysqlLimits()
-    return MysqlLimits(
-        **{name: type(value)(given[name]) for name, value in vars(known).items() if given.get(name) is not None}
-    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 Run = Callable[[Sequence[str]], str]
@@ -40,5 +40,14 @@ def versions(packages: Iterable[str], run: Run = run) -> dict[str, Versions]:
 
 def missing(packages: Sequence[str], run: Run = run) -> tuple[str, ...]:
     """Name those of the packages that are not installed."""
-    found = versions(packages, run) if packages else {}
-    return tuple(name for name in packages if not found.get(name, Versions()).installed)
+    return absent(packages, versions(packages, run)) if packages else ()
+
+
+def absent(packages: Sequence[str], known: Mapping[str, Versions]) -> tuple[str, ...]:
+    """The same, where their versions are known already."""
+    return tuple(name for name in packages if not known.get(name, Versions()).installed)
+
+
+def is_of(version: str, wanted: str) -> bool:
+    """Whether a package's version is of a series or release; of any without one."""
+    return not wanted or re.match(rf"(\d+:)?{re.escape(wanted)}([.\-+~]|$)", version) is not None

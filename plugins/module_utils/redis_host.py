@@ -5,28 +5,24 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from .host_facts import HostFacts, settled
-from .packages import Run, missing, run
+from .host_facts import Found, HostFacts, HostQuestion, is_active, settled
+from .packages import Run, is_of, run
 from .redis_client import Connection
 from .redis_info import keys_by_database, parse_info, replication
 from .stores.base import StoreError
 
 
 @dataclass(frozen=True)
-class Question:
-    """What to read: names and paths, all of which the role lets an operator choose."""
+class Question(HostQuestion):
+    """What to read."""
 
-    address: str
     port: int = 6379
     sentinel_port: int = 26379
     package: str = "redis-server"
-    packages: tuple[str, ...] = ()
     version: str = ""
     service: str = "redis-server"
     sentinel_service: str = "redis-sentinel"
@@ -35,42 +31,22 @@ class Question:
     admin_user: str = ""
     admin_password: str = field(default="", repr=False)
     ca: str = ""
-    watched: tuple[str, ...] = ()
     sentinel_watched: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class HostState:
-    """What was found. ``None`` stands for what cannot be known yet."""
+class HostState(Found):
+    """What was found."""
 
-    address: str
-    address_present: bool
-    distribution: str
-    version_candidate: str | None
-    version_installed: str | None
-    packages_missing: tuple[str, ...]
-    service_active: bool
-    service_settled: bool
     sentinel_active: bool
     sentinel_settled: bool
-    restart_needed: bool
     sentinel_restart_needed: bool
     configured: bool
-    data_dir: str
-    data_dir_bytes_free: int
-    data_dir_bytes_used: int
-    data_dir_empty: bool
-    memory_bytes: int
-    port_taken_by: str | None
     sentinel_port_taken_by: str | None
     login: bool
     key_count: int | None
     role: str | None
     server_version: str | None
-
-    def as_dict(self) -> dict[str, Any]:
-        """What the module returns."""
-        return asdict(self)
 
 
 #: What the role writes first into each file that Redis itself writes, too.
@@ -95,30 +71,14 @@ class Host:
     def read(self) -> HostState:
         """Read everything once."""
         asked, facts = self._asked, self._facts
-        service, sentinel = facts.unit(asked.service), facts.unit(asked.sentinel_service)
-        active = service["ActiveState"] == "active"
-        info = self._info() if active else None
-        installed, _ = facts.versions(asked.package)
+        common, sentinel = facts.read(asked, ("redis-server",)), facts.unit(asked.sentinel_service)
+        info = self._info() if common.service_active else None
         return HostState(
-            address=asked.address,
-            address_present=facts.has_address(asked.address),
-            distribution=facts.distribution(),
-            version_candidate=self._candidate(),
-            version_installed=installed,
-            packages_missing=missing(asked.packages, self._run),
-            service_active=active,
-            service_settled=settled(service),
-            sentinel_active=sentinel["ActiveState"] == "active",
+            **{**vars(common), "version_candidate": self._candidate()},
+            sentinel_active=is_active(sentinel),
             sentinel_settled=settled(sentinel),
-            restart_needed=facts.is_older(service, asked.watched),
             sentinel_restart_needed=facts.is_older(sentinel, asked.sentinel_watched),
-            configured=self._configured(),
-            data_dir=asked.data_dir,
-            data_dir_bytes_free=facts.bytes_free(asked.data_dir),
-            data_dir_bytes_used=facts.bytes_used(asked.data_dir),
-            data_dir_empty=not facts.entries(asked.data_dir),
-            memory_bytes=facts.memory(),
-            port_taken_by=facts.taken_by(asked.port, ("redis-server",)),
+            configured=facts.holds(asked.config_file, MARK),
             sentinel_port_taken_by=facts.taken_by(asked.sentinel_port, ("redis-server", "redis-sentinel")),
             login=info is not None,
             key_count=None if info is None else sum(keys_by_database(info).values()),
@@ -131,12 +91,6 @@ class Host:
         text = self._run(["apt-cache", "madison", self._asked.package])
         found = [line.split("|")[1].strip() for line in text.splitlines() if line.count("|") >= 2]
         return next((one for one in found if is_of(one, self._asked.version)), next(iter(found), None))
-
-    def _configured(self) -> bool:
-        try:
-            return MARK in self._facts.path(self._asked.config_file).read_text(encoding="utf-8")
-        except OSError:
-            return False
 
     def _info(self) -> dict[str, str] | None:
         """Ask Redis itself; not possible before the role has run, nor while it does not answer."""
@@ -156,8 +110,3 @@ class Host:
                 return parse_info(connection.text("INFO"))
         except StoreError:
             return None
-
-
-def is_of(version: str, wanted: str) -> bool:
-    """Whether a package's version is of a series or release; of any without one."""
-    return not wanted or re.match(rf"(\d+:)?{re.escape(wanted)}([.\-+~]|$)", version) is not None

@@ -14,14 +14,15 @@ import time
 from collections.abc import Callable
 from typing import Protocol, cast
 
-from .docker import Docker, DockerError
+from .docker import Docker
+from .local_container import address_of
 from .redis_backlog import put_back
 from .redis_client import Connection
 from .redis_link import Link
 from .redis_quiet import quieten, sessions
 from .redis_server import NOBODY, Server
 from .redis_settings import RedisSettings
-from .stores.base import LOCAL, End, Session, StoreError, Unreachable
+from .stores.base import LOCAL, End, Session, StoreError
 
 _TIMEOUT = 5.0
 _PROGRESS_SECONDS = 20.0
@@ -77,17 +78,7 @@ class LocalEnd:
 
     def address(self) -> str:
         """Where the container is now."""
-        project, service = self._settings.compose_project, self._settings.service
-        try:
-            address = self._docker.address(project, service)
-        except DockerError as problem:
-            raise Unreachable(str(problem)) from problem
-        if address is None:
-            raise Unreachable(
-                f"Tutor's container of service {service} does not run on the app server: start it by `tutor local "
-                f"start -d {service}`"
-            )
-        return address
+        return address_of(self._docker, self._settings.compose_project, self._settings.service)
 
     def boots_closed(self) -> bool:
         """Whether its next start would be closed."""

@@ -10,13 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .plan_words import by_severity, few, size
+from .plan_words import Estimate, by_severity, few, judge_count, judge_port, judge_space, size
 from .redis_config import normal
 from .redis_facts import SourceFacts
 from .redis_info import series
-from .stores.base import Finding, blocker
+from .stores.base import LEAST_MEMBERS, Finding, blocker
 
-LEAST_MEMBERS = 3
 #: The first release whose accounts can be told which channels they may use.
 LOWEST = (6, 2)
 #: What a rewrite of the files needs beside them, and a copy beside what is written meanwhile.
@@ -40,24 +39,11 @@ class PlanFacts:
 
     source: SourceFacts
     members: Sequence[Mapping[str, Any]]
+    sentinel_port: int = 26379
     maxmemory: str = ""
     app_password: str = field(default="", repr=False)
     attached: bool = False
     tutor_changes: Sequence[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """What the move would take."""
-
-    bytes: int
-    follow_seconds: int
-    stall_seconds: float
-    way: str
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return dict(vars(self))
 
 
 def judge(facts: PlanFacts) -> list[Finding]:
@@ -120,14 +106,7 @@ def _source(facts: PlanFacts) -> Iterable[Finding]:
 
 
 def _members(facts: PlanFacts) -> Iterable[Finding]:
-    count = len(facts.members)
-    if count < LEAST_MEMBERS:
-        yield blocker(
-            "redis.members.count",
-            "cluster",
-            f"{count} member(s) cannot stand the failure of one",
-            f"name {LEAST_MEMBERS} hosts or more in the group redis",
-        )
+    yield from judge_count("redis", len(facts.members), f"name {LEAST_MEMBERS} hosts or more in the group redis")
     for member in facts.members:
         yield from _member(facts, member)
 
@@ -142,20 +121,11 @@ def _member(facts: PlanFacts, member: Mapping[str, Any]) -> Iterable[Finding]:
             f"it holds {member['key_count']} keys, which would be lost",
             "empty it if nobody wants them, or name another host",
         )
-    for port, taken, variable in (
-        (member.get("port", 6379), member.get("port_taken_by"), "redis_port"),
-        (26379, member.get("sentinel_port_taken_by"), "redis_sentinel_port"),
-    ):
-        if taken:
-            yield blocker("redis.port", host, f"port {port} is taken by {taken}", f"stop it, or set {variable}")
-    free, needed = member.get("data_dir_bytes_free"), round(source.bytes * ROOM)
-    if not member.get("key_count") and free is not None and int(free) < needed:
-        yield blocker(
-            "redis.space",
-            host,
-            f"{size(int(free))} are free for the data, {size(needed)} are needed",
-            "make room, or set redis_data_dir to a larger disk",
-        )
+    yield from judge_port("redis", host, member.get("port", 6379), member.get("port_taken_by"), "redis_port")
+    watched = facts.sentinel_port, member.get("sentinel_port_taken_by")
+    yield from judge_port("redis", host, *watched, "redis_sentinel_port")
+    if not member.get("key_count"):
+        yield from judge_space("redis", member, round(source.bytes * ROOM))
 
 
 def _series(source: SourceFacts, member: Mapping[str, Any]) -> Iterable[Finding]:

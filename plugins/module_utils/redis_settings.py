@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .paths import PATHS
+from .store_settings import limits_of
 from .stores.base import StoreError
 
 
@@ -107,7 +108,7 @@ class RedisSettings:
                 state=Path(given.get("state_directory") or PATHS.var / "redis"),
                 workers=tuple(given.get("workers") or ("lms-worker", "cms-worker")),
                 edge_port=int(given.get("edge_port", 6379)),
-                limits=_limits(given.get("limits") or {}),
+                limits=limits_of(RedisLimits, given.get("limits") or {}),
             )
         except KeyError as problem:
             raise StoreError(
@@ -127,11 +128,3 @@ class RedisSettings:
 
 #: Who may ask a server what it is, and nothing else; it needs no password.
 HEALTH_USER = "tutorops_health"
-
-
-def _limits(given: Mapping[str, Any]) -> RedisLimits:
-    # The same mapping also holds the limits of a flip, which cutover.py reads.
-    known = RedisLimits()
-    return RedisLimits(
-        **{name: type(value)(given[name]) for name, value in vars(known).items() if given.get(name) is not None}
-    )

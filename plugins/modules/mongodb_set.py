@@ -89,17 +89,8 @@ options:
     description: Seconds for which a member may show no progress.
     type: float
     default: 300.0
-attributes:
-  check_mode:
-    description: Says whether something would change, from what the members say; with O(state=restarted) that is given.
-    support: full
-  diff_mode:
-    description: Shows the states of the members before and after.
-    support: full
-  platform:
-    description: Any host that reaches all members.
-    platforms: posix
-    support: full
+extends_documentation_fragment:
+  - tutorops.scale.attributes.cluster
 requirements:
   - pymongo 3.11 or newer on the host (the package python3-pymongo)
 seealso:

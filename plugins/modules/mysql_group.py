@@ -17,7 +17,7 @@ author:
   - Tutor Ops contributors (@tutorops)
 extends_documentation_fragment:
   - tutorops.scale.mysql_accounts
-  - tutorops.scale.attributes
+  - tutorops.scale.attributes.cluster
 options:
   state:
     description:
@@ -84,13 +84,6 @@ options:
     description: Seconds to wait for one answer of a member.
     type: float
     default: 180.0
-attributes:
-  check_mode:
-    description: Says whether something would change, from what the members say; with O(state=restarted) that is given.
-  diff_mode:
-    description: Shows the states of the members before and after.
-  platform:
-    description: Any host that reaches all members.
 seealso:
   - module: tutorops.scale.mysql_member_info
 """

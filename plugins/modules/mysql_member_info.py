@@ -179,9 +179,8 @@ member:
       description: Version of the running server, or null.
       type: str
 """
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.tutorops.scale.plugins.module_utils.member_info import answer
 from ansible_collections.tutorops.scale.plugins.module_utils.mysql_host import Host, Question
 
 
@@ -206,13 +205,7 @@ def main():
         ),
         supports_check_mode=True,
     )
-    given = {name: value for name, value in module.params.items() if value is not None}
-    asked: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
-    try:
-        found = Host(Question(**asked)).read()
-    except OSError as error:
-        module.fail_json(msg=f"the host cannot be read: {error}")
-    module.exit_json(changed=False, member=found.as_dict())
+    answer(module, Question, Host)
 
 
 if __name__ == "__main__":

@@ -108,17 +108,8 @@ options:
     description: Seconds that a member may take to come back after a restart.
     type: float
     default: 300.0
-attributes:
-  check_mode:
-    description: Says whether something would change, from what the members say; with O(state=restarted) that is given.
-    support: full
-  diff_mode:
-    description: Shows the states of the members before and after.
-    support: full
-  platform:
-    description: Any host that reaches all members.
-    platforms: posix
-    support: full
+extends_documentation_fragment:
+  - tutorops.scale.attributes.cluster
 requirements:
   - redis-py on the host (the package python3-redis)
 seealso:

@@ -223,7 +223,6 @@ estimate:
       sample: physical
 """
 
-import ipaddress
 from pathlib import Path
 from typing import Any
 
@@ -236,18 +235,13 @@ from ansible_collections.tutorops.scale.plugins.module_utils import (
     redis_facts,
     redis_plan,
 )
-from ansible_collections.tutorops.scale.plugins.module_utils.docker import Docker, DockerError
+from ansible_collections.tutorops.scale.plugins.module_utils.docker import Docker, DockerError, gateways
 from ansible_collections.tutorops.scale.plugins.module_utils.edge import read_pointer
 from ansible_collections.tutorops.scale.plugins.module_utils.mysql_container import ContainerConnection
 from ansible_collections.tutorops.scale.plugins.module_utils.paths import PATHS
 from ansible_collections.tutorops.scale.plugins.module_utils.stores.base import CLUSTER, Finding, StoreError, blocker
 
 Plan = tuple[list[Finding], "dict[str, object] | None"]
-
-
-def edge_addresses(docker: Docker, project: str) -> list[str]:
-    """The addresses from which containers see this host, and so the edge: the first one of each of their networks."""
-    return [str(ipaddress.ip_network(subnet)[1]) for subnet in docker.subnets(project)]
 
 
 def unreadable(store: str, problem: Exception) -> Plan:
@@ -299,7 +293,7 @@ def plan_mysql(given: dict[str, Any], docker: Docker, container: str) -> Plan:
     known = mysql_plan.PlanFacts(
         found,
         given["members"],
-        edge_addresses(docker, settings["compose_project"]),
+        gateways(docker.subnets(settings["compose_project"])),
         given["attached"],
         changes_of(given),
         copy=settings.get("copy") or "auto",
@@ -335,6 +329,7 @@ def plan_redis(given: dict[str, Any], docker: Docker, container: str) -> Plan:
     known = redis_plan.PlanFacts(
         redis_facts.read_source(reader),
         given["members"],
+        sentinel_port=settings["cluster"].get("sentinel_port") or 26379,
         maxmemory=settings["cluster"].get("maxmemory") or "",
         app_password=(settings.get("application") or {}).get("password") or "",
         attached=given["attached"],

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 LOCAL = "local"
 CLUSTER = "cluster"
+#: So many members go on without one of them.
+LEAST_MEMBERS = 3
 
 #: Receives what a stage is doing: a phase name and figures such as ``bytes_done``, ``bytes_total``, ``rate``.
 Progress = Callable[[str, "dict[str, Any]"], None]

@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timezone
 from functools import cache, partial
 from typing import Any
 
 from .. import mongodb_config as configs
 from ..cutover import Flip, Limits, Note
 from ..docker import Docker
+from ..flip_checks import refuse_few, refuse_uncompared
 from ..mongodb_client import Client
 from ..mongodb_compare import Compare
 from ..mongodb_follow import Follow
@@ -26,10 +26,8 @@ from ..mongodb_set import ReplicaSet
 from ..mongodb_settings import MongodbSettings
 from ..mongodb_status import stands
 from ..mongodb_tend import tender
-from ..paths import read_json
 from .base import CLUSTER, Comparison, Finding, Progress, StoreError, Tend, Unreachable
 
-_LEAST_MEMBERS = 3
 #: Reading a batch of large documents takes its time.
 _READ_SECONDS = 60.0
 
@@ -124,7 +122,7 @@ class MongodbStore:
             return
         self._refuse_incomplete()
         self._refuse_lag([member.host for member in self.settings.members])
-        self._refuse_uncompared()
+        refuse_uncompared("mongodb", self.settings.state, self.settings.limits.comparison_seconds)
         self._refuse_strangers()
 
     def move(self, end: str, limits: Limits, note: Note) -> Flip:
@@ -187,25 +185,12 @@ class MongodbStore:
             raise StoreError(
                 f"members of the cluster do not replicate: {', '.join(bad)}; bring them back, then try again"
             )
-        if len(states) < _LEAST_MEMBERS:
-            raise StoreError(
-                f"the cluster has {len(states)} member(s), a failure of one needs {_LEAST_MEMBERS}: add members"
-            )
+        refuse_few(len(states))
 
     def _refuse_lag(self, followers: list[str]) -> None:
         for host, seconds in self.set.lags(followers).items():
             if seconds > self.settings.limits.lag_seconds:
                 raise StoreError(f"member {host} is {seconds:.0f} s behind: wait until it has caught up")
-
-    def _refuse_uncompared(self) -> None:
-        last = read_json(self.settings.state / "compare.json")
-        if last is None or not last.get("equal"):
-            raise StoreError("the ends of store mongodb have not been found equal: run the stage compare first")
-        age = (datetime.now(timezone.utc) - datetime.fromisoformat(last["at"])).total_seconds()
-        if age > self.settings.limits.comparison_seconds:
-            raise StoreError(
-                f"the last comparison of store mongodb is {age / 3600:.0f} h old: run the stage compare again"
-            )
 
     def _refuse_strangers(self) -> None:
         found = strangers(self.local.client())

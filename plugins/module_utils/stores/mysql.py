@@ -16,6 +16,7 @@ from .. import mysql_gtid as gtid
 from .. import mysql_return as way_back
 from ..cutover import FencedStore
 from ..docker import Docker
+from ..flip_checks import refuse_open, refuse_uncompared
 from ..mysql_channel import MIGRATE, ROLLBACK, ChannelState
 from ..mysql_client import Connection
 from ..mysql_cluster import ClusterEnd
@@ -146,15 +147,15 @@ class MysqlStore(FencedStore):
                 raise StoreError(
                     "store mysql is committed: its old container no longer follows, so there is no way back"
                 )
-            checks.refuse_open(self.local)
+            refuse_open("mysql", self.local)
             checks.refuse_lag(self._lag(forward=False), channels.look(self.local.server, ROLLBACK), LOCAL, settings)
             if way_back.refuse(self.local.server, self.cluster.server):
-                checks.refuse_uncompared(settings, serving=CLUSTER)
+                refuse_uncompared("mysql", settings.state, settings.limits.comparison_seconds, serving=CLUSTER)
             return
         checks.refuse_incomplete(self.cluster.states())
-        checks.refuse_open(self.cluster)
+        refuse_open("mysql", self.cluster)
         checks.refuse_lag(self._lag(forward=True), channels.look(self.cluster.server, MIGRATE), CLUSTER, settings)
-        checks.refuse_uncompared(settings)
+        refuse_uncompared("mysql", settings.state, settings.limits.comparison_seconds)
         checks.refuse_bypass(self.local, settings)
 
     def commit(self) -> None:

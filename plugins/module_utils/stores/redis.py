@@ -14,7 +14,8 @@ from typing import Any
 
 from ..cutover import FencedStore, Flip, Limits, Note
 from ..docker import Docker
-from ..paths import read_json, remove_file, write_file
+from ..flip_checks import refuse_few, refuse_open, refuse_uncompared
+from ..paths import remove_file, write_file
 from ..redis_backlog import await_workers, put_aside, put_back
 from ..redis_client import Connection
 from ..redis_cluster import ClusterEnd
@@ -27,9 +28,19 @@ from ..redis_settings import RedisSettings
 from ..redis_source import RedisSource
 from ..redis_status import stands
 from ..redis_tend import prober, tender
-from .base import CLUSTER, LOCAL, Comparison, Door, Finding, Probe, Progress, StoreError, Tend, Unreachable
+from .base import (
+    CLUSTER,
+    LOCAL,
+    Comparison,
+    Door,
+    Finding,
+    Probe,
+    Progress,
+    StoreError,
+    Tend,
+    Unreachable,
+)
 
-_LEAST_MEMBERS = 3
 _READ_SECONDS = 30.0
 
 
@@ -112,16 +123,16 @@ class RedisStore(FencedStore):
                 raise StoreError(
                     "store redis is committed: its old container no longer follows, so there is no way back"
                 )
-            self._refuse_not_closed(self.local.closed(), LOCAL)
+            refuse_open("redis", self.local)
             self._refuse_unlinked(self.local.server.look().link_up, LOCAL)
             self.local.reach(self.cluster.position(), self.settings.limits.lag_seconds)
             self.cluster.sessions()
             return
         self.local.refuse_open_boot()
-        self._refuse_not_closed(self.cluster.closed(), CLUSTER)
+        refuse_open("redis", self.cluster)
         self._refuse_unlinked(self.cluster.server().look().link_up, CLUSTER)
         self.cluster.reach(self.local.position(), self.settings.limits.lag_seconds)
-        self._refuse_uncompared()
+        refuse_uncompared("redis", self.settings.state, self.settings.limits.comparison_seconds)
         self._refuse_bypass()
 
     def move(self, end: str, limits: Limits, note: Note) -> Flip:
@@ -189,13 +200,6 @@ class RedisStore(FencedStore):
             changed |= self.cluster.sentinels.watch(self.cluster.primary())
         return {"changed": changed, "way": "replication", "bytes": 0, "position": self.cluster.position()}
 
-    def _refuse_not_closed(self, closed: bool, end: str) -> None:
-        if not closed:
-            raise StoreError(
-                f"the {end} end of store redis takes writes although it does not serve: find out who opened it, and "
-                "compare both ends before anything else"
-            )
-
     def _refuse_unlinked(self, linked: bool, end: str) -> None:
         if not linked:
             raise StoreError(
@@ -216,20 +220,7 @@ class RedisStore(FencedStore):
         bad += [f"{name} (its Sentinel does not answer)" for name in silent]
         if bad:
             raise StoreError(f"members of the cluster are not well: {', '.join(bad)}; bring them back, then try again")
-        if len(states) < _LEAST_MEMBERS:
-            raise StoreError(
-                f"the cluster has {len(states)} member(s), a failure of one needs {_LEAST_MEMBERS}: add members"
-            )
-
-    def _refuse_uncompared(self) -> None:
-        last = read_json(self.settings.state / "compare.json")
-        if last is None or not last.get("equal"):
-            raise StoreError("the ends of store redis have not been found equal: run the stage compare first")
-        age = (datetime.now(timezone.utc) - datetime.fromisoformat(last["at"])).total_seconds()
-        if age > self.settings.limits.comparison_seconds:
-            raise StoreError(
-                f"the last comparison of store redis is {age / 3600:.0f} h old: run the stage compare again"
-            )
+        refuse_few(len(states))
 
     def _refuse_bypass(self) -> None:
         link = self.local.server.link

@@ -83,6 +83,11 @@ def test_members_that_cannot_take_it_block(wrong: dict[str, Any], identity: str,
     assert one.blocks and one.subject == "data3" and said in one.message and one.cure
 
 
+def test_a_sentinel_s_port_that_is_taken_is_told_by_its_number() -> None:
+    told = found(facts(member={"sentinel_port_taken_by": "nginx"}, sentinel_port=26380))
+    assert "port 26380 is taken" in told["redis.port"].message
+
+
 def test_two_members_are_too_few() -> None:
     assert found(facts(count=2))["redis.members.count"].blocks
 

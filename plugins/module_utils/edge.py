@@ -22,8 +22,7 @@ ENDS = (LOCAL, CLUSTER)
 HOLDS = ("connections", "requests", "both")
 #: The server of a backend that takes a connection while no other can: it always refuses, so HAProxy tries again.
 WAITING = "waiting"
-#: Where a local server is until the follower has found the container: at a port of this host that nothing listens on.
-NOWHERE = "127.0.0.1"
+#: The port of a local server until the follower has found the container: nothing listens there.
 NO_PORT = 1
 #: A line of `show sess` whose connection to its server is established; HAProxy 2.4 calls that side s1, 3.0 scb.
 _ESTABLISHED = re.compile(r"(0x[0-9a-f]+): .* be=(\S+) srv=(\S+) .* (?:s1|scb)=\[8,")

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .stores.base import CLUSTER, LOCAL
+from .stores.base import LOCAL
 
 Config = Mapping[str, Any]
 
@@ -150,9 +150,3 @@ def first_config(set_name: str, members: Sequence[str]) -> dict[str, Any]:
     """What a set begins with."""
     listed = [new_member(number, host, OPEN) for number, host in enumerate(members)]
     return {"_id": set_name, "version": 1, "members": listed, "settings": dict(TIMES)}
-
-
-def serving_end(config: Config, local: str) -> str | None:
-    """Which end the seats say serves; None while both may."""
-    can = {(LOCAL if host == local else CLUSTER) for host, one in seats(config).items() if one.open}
-    return can.pop() if len(can) == 1 else None

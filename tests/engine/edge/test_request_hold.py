@@ -49,7 +49,7 @@ def test_a_request_under_way_ends_where_it_is(platform: Platform) -> None:
     slow = Learners(platform.caddy)
     asking = threading.Thread(target=slow.ask, args=("POST", "/1.5"))
     asking.start()
-    time.sleep(0.5)
+    eventually(lambda: any(platform.proxy().requests().values()))
     platform.hold.hold(10)
     assert not platform.hold.drained()
     asking.join()

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import engines
 from ansible_collections.tutorops.scale.plugins.module_utils.mongodb_client import Client
 from ansible_collections.tutorops.scale.plugins.module_utils.mongodb_platform import is_member
 from ansible_collections.tutorops.scale.plugins.module_utils.stores.base import StoreError
@@ -34,27 +35,8 @@ AS_MEMBER = (
     "--tlsCAFile", "/data/db/tutorops-ca.pem", "--tlsAllowConnectionsWithoutCertificates",
 )  # fmt: skip
 
-
-def docker(*words: str) -> str:
-    """Run docker; raises with what it said."""
-    done = subprocess.run(["docker", *words], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise TutorError(f"docker {' '.join(words[:2])}: {done.stderr.strip()[-500:]}")
-    return done.stdout.strip()
-
-
-def await_true(condition: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:
-    """Wait until a condition holds; errors of servers that are still starting count as no."""
-    ends = time.monotonic() + seconds
-    said = ""
-    while time.monotonic() < ends:
-        try:
-            if found := condition():
-                return found
-        except StoreError as problem:
-            said = str(problem)
-        time.sleep(0.05)
-    raise AssertionError(f"waited {seconds:.0f} s in vain for {what}: {said}")
+docker = partial(engines.docker, error=TutorError)
+await_true = partial(engines.await_true, errors=(StoreError,))
 
 
 @dataclass

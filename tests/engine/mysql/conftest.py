@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,32 +14,18 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-
-def _find_collection() -> None:
-    """Make `ansible_collections.tutorops.scale` mean this checkout, also beside an installed `ansible` package."""
-    import ansible_collections  # type: ignore[import-untyped]
-
-    folder = Path(__file__).resolve().parents[3] / ".ansible" / "collections" / "ansible_collections"
-    if str(folder) not in ansible_collections.__path__:
-        ansible_collections.__path__ = [str(folder), *ansible_collections.__path__]
-
-
-_find_collection()
-
-from ansible_collections.tutorops.scale.plugins.module_utils.mysql_client import Connection  # noqa: E402
-from ansible_collections.tutorops.scale.plugins.module_utils.stores.mysql import MysqlStore  # noqa: E402
-from platform_data import fill  # noqa: E402
-from relay import RelayDoor  # noqa: E402
-from servers import IMAGE, Site  # noqa: E402
+from ansible_collections.tutorops.scale.plugins.module_utils.mysql_client import Connection
+from ansible_collections.tutorops.scale.plugins.module_utils.stores.mysql import MysqlStore
+from engines import need_images
+from platform_data import fill
+from relay import RelayDoor
+from servers import IMAGE, Site
 
 
 @pytest.fixture(scope="session", autouse=True)
 def image() -> None:
     """The lab's image of MySQL."""
-    if shutil.which("docker") is None:
-        pytest.skip("docker is not installed here")
-    if subprocess.run(["docker", "image", "inspect", IMAGE], capture_output=True, check=False).returncode:
-        pytest.skip(f"the image {IMAGE} is not here: build it by `molecule/shared/lab.py images`")
+    need_images(IMAGE)
 
 
 @pytest.fixture(scope="module")

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 import uuid
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import engines
 from ansible_collections.tutorops.scale.plugins.module_utils.mysql_client import Connection
 from ansible_collections.tutorops.scale.plugins.module_utils.mysql_group import Group, Member
 from ansible_collections.tutorops.scale.plugins.module_utils.mysql_settings import MysqlSettings, accounts
 from ansible_collections.tutorops.scale.plugins.module_utils.stores.base import StoreError
+from engines import docker
 
 IMAGE = os.environ.get("TUTOROPS_LAB_IMAGE_PREFIX", "tutorops-lab") + "/mysql"
 #: Of another series, it lets the journey lead into the series of the members.
@@ -69,27 +70,7 @@ loose_group_replication_message_cache_size = 134217728
 loose_group_replication_transaction_size_limit = 2147483647
 """
 
-
-def docker(*words: str, given: str | None = None) -> str:
-    """Run docker; raises with what it said."""
-    done = subprocess.run(["docker", *words], input=given, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"docker {' '.join(words[:2])}: {done.stderr.strip()}")
-    return done.stdout.strip()
-
-
-def await_true(condition: Callable[[], Any], what: str, seconds: float = 120.0) -> Any:
-    """Wait until a condition holds; errors of servers that are still starting count as no."""
-    ends = time.monotonic() + seconds
-    said = ""
-    while time.monotonic() < ends:
-        try:
-            if found := condition():
-                return found
-        except (StoreError, RuntimeError) as problem:
-            said = str(problem)
-        time.sleep(0.1)
-    raise AssertionError(f"waited {seconds:.0f} s in vain for {what}: {said}")
+await_true = partial(engines.await_true, errors=(StoreError, RuntimeError))
 
 
 @dataclass

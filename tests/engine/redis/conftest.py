@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,29 +14,14 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-
-def _find_collection() -> None:
-    """Make `ansible_collections.tutorops.scale` mean this checkout, also beside an installed `ansible` package."""
-    import ansible_collections  # type: ignore[import-untyped]
-
-    folder = Path(__file__).resolve().parents[3] / ".ansible" / "collections" / "ansible_collections"
-    if str(folder) not in ansible_collections.__path__:
-        ansible_collections.__path__ = [str(folder), *ansible_collections.__path__]
-
-
-_find_collection()
-
-from redis_site import LAB, Site  # noqa: E402
+from engines import need_images
+from redis_site import LAB, Site
 
 
 @pytest.fixture(scope="session", autouse=True)
 def images() -> None:
     """The lab's images of Redis and of the app server, which has HAProxy."""
-    if shutil.which("docker") is None:
-        pytest.skip("docker is not installed here")
-    for name in ("redis", "appserver"):
-        if subprocess.run(["docker", "image", "inspect", f"{LAB}/{name}"], capture_output=True, check=False).returncode:
-            pytest.skip(f"the image {LAB}/{name} is not here: build it by `molecule/shared/lab.py images`")
+    need_images(f"{LAB}/redis", f"{LAB}/appserver")
 
 
 @pytest.fixture(scope="module")

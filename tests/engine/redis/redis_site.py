@@ -9,8 +9,6 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -25,7 +23,7 @@ from ansible_collections.tutorops.scale.plugins.module_utils.redis_settings impo
 from ansible_collections.tutorops.scale.plugins.module_utils.redis_source import user_rules
 from ansible_collections.tutorops.scale.plugins.module_utils.redis_tend import prober, tender
 from ansible_collections.tutorops.scale.plugins.module_utils.store_lock import Locked
-from ansible_collections.tutorops.scale.plugins.module_utils.stores.base import StoreError
+from engines import await_true, docker
 
 LAB = os.environ.get("TUTOROPS_LAB_IMAGE_PREFIX", "tutorops-lab")
 PREFIX = os.environ.get("TUTOROPS_ENGINE_PREFIX", "tutorops-engine") + "-redis"
@@ -154,28 +152,6 @@ backend redis_way_back
     default-server ssl verify required ca-file {folder}/ca.pem {checked}
 {servers}
 """
-
-
-def docker(*words: str) -> str:
-    """Run docker; raises with what it said."""
-    done = subprocess.run(["docker", *words], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"docker {' '.join(words[:3])}: {done.stderr.strip()}")
-    return done.stdout.strip()
-
-
-def await_true(condition: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:
-    """Wait until a condition holds; errors of servers that are still starting count as no."""
-    ends = time.monotonic() + seconds
-    said = ""
-    while time.monotonic() < ends:
-        try:
-            if found := condition():
-                return found
-        except (StoreError, RuntimeError, OSError) as problem:
-            said = str(problem)
-        time.sleep(0.05)
-    raise AssertionError(f"waited {seconds:.0f} s in vain for {what}: {said}")
 
 
 class Site:

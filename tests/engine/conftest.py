@@ -1,0 +1,23 @@
+# Copyright: (c) 2026, Tutor Ops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the tests of all engines need: this checkout's collection, and their common helpers (engines.py)."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+def _find_collection() -> None:
+    """Make `ansible_collections.tutorops.scale` mean this checkout, also beside an installed `ansible` package."""
+    import ansible_collections  # type: ignore[import-untyped]
+
+    folder = Path(__file__).resolve().parents[2] / ".ansible" / "collections" / "ansible_collections"
+    if str(folder) not in ansible_collections.__path__:
+        ansible_collections.__path__ = [str(folder), *ansible_collections.__path__]
+
+
+_find_collection()

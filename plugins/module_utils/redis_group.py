@@ -81,8 +81,8 @@ class Group:
 
     def open(self) -> None:
         """Let the leader take writes, first of all; then see that it lasts."""
-        outlived = self._outlive_leader()
-        leader, others = self._leader_and_others()
+        states, outlived = self._outlive_leader()
+        leader, others = self._leader_and_others(states)
         server = self.members.server(leader)
         server.lead()
         for one in others:
@@ -100,7 +100,7 @@ class Group:
 
     def fence(self) -> None:
         """Let every member that answers refuse all writes, also after a restart or a failover; the leader first."""
-        leader, others = self._leader_and_others()
+        leader, others = self._leader_and_others(self.members.states())
         for one in (self.members.server(leader), *others):
             one.fence()
         for one in (self.members.server(leader), *others):
@@ -172,29 +172,30 @@ class Group:
 
     # Parts
 
-    def _leader_and_others(self) -> tuple[Member, list[Server]]:
-        states = [one for one in self.members.states() if one.replication is not None]
-        if not states:
+    def _leader_and_others(self, states: Sequence[MemberState]) -> tuple[Member, list[Server]]:
+        known = {one.name: one for one in states if one.replication is not None}
+        if not known:
             raise Unreachable("no member of the Redis cluster answers: start them, or run recover.yml")
-        name = lead({one.name: one for one in states}, {(one.address, one.port): one.name for one in self.members.all})
-        others = [self.members.server(self.members.named(one.name)) for one in states if one.name != name]
+        name = lead(known, {(one.address, one.port): one.name for one in self.members.all})
+        others = [self.members.server(self.members.named(one)) for one in known if one != name]
         return self.members.named(name), others
 
-    def _outlive_leader(self) -> bool:
-        """Wait for a leader that does not answer; whether it still does not.
+    def _outlive_leader(self) -> tuple[Sequence[MemberState], bool]:
+        """Wait for a leader that does not answer; what the members say then, and whether it still does not.
 
         An open() that broke off may have left it taking writes, with no Sentinel to tell. Once its followers have left
         it, it stops within the time that replicas may lag.
         """
         ends = self._clock() + 2 * REPLICA_LAG
-        while self._leader_is_silent():
-            if self._clock() >= ends:
-                return True
+        while True:
+            states = self.members.states()
+            silent = self._leader_is_silent(states)
+            if not silent or self._clock() >= ends:
+                return states, silent
             self._wait(0.2)
-        return False
 
-    def _leader_is_silent(self) -> bool:
-        known = {one.name: one.replication for one in self.members.states() if one.replication is not None}
+    def _leader_is_silent(self, states: Sequence[MemberState]) -> bool:
+        known = {one.name: one.replication for one in states if one.replication is not None}
         if any(one.master for one in known.values()):
             return False
         followed = {(one.host, one.port) for one in known.values()}

@@ -31,7 +31,8 @@ class Load:
         self._shares = [kind.share for kind in self._mix]
         self._acknowledged: dict[str, list[str]] = {}
         self._cookies: dict[str, str | None] = {}
-        self._random = random.Random(run.prefix)
+        # Two of them: which kinds come is a matter of the prefix alone, not of what was answered by then.
+        self._kinds, self._keys = random.Random(run.prefix), random.Random(run.prefix)
 
     async def send(self, seconds: float | None = None) -> None:
         """Send for so long, or until ``stop`` is set; return when nothing is in flight any more."""
@@ -70,7 +71,7 @@ class Load:
 
     def _draw(self, number: int) -> tuple[Kind, str]:
         """Take a kind of request from the mix, and the key that it is about."""
-        kind = self._random.choices(self._mix, self._shares)[0]
+        kind = self._kinds.choices(self._mix, self._shares)[0]
         if kind.action == WRITE:
             return kind, f"{self._run.prefix}{number:08}"
         if kind.action == READ:
@@ -78,7 +79,7 @@ class Load:
             if not keys:  # Nothing there to be read yet.
                 return next(one for one in self._mix if one.action == PAGE), ""
             # The latest write is the one that a wrong end would miss; older ones show what was lost on the way.
-            return kind, self._random.choice([keys[-1], self._random.choice(keys)])
+            return kind, self._keys.choice([keys[-1], self._keys.choice(keys)])
         return kind, ""
 
     def _count(self, request: Request) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import threading
 import time
@@ -28,8 +29,13 @@ def run(platform: FakePlatform, output: Path, *options: str, seconds: float = 0.
 
 
 def some(method: str, fault: Fault, part: str = "/ledger/mysql") -> Misbehave:
-    """Every fifth request of a method to a path misbehaves."""
-    return lambda call, number: fault if call.method == method and part in call.path and number % 5 == 0 else None
+    """Every fifth request of a method to a path misbehaves, the first one included: which are sent is chance."""
+    asked = itertools.count()
+
+    def misbehave(call: Call, number: int) -> Fault | None:
+        return fault if call.method == method and part in call.path and next(asked) % 5 == 0 else None
+
+    return misbehave
 
 
 def test_a_platform_that_behaves(tmp_path: Path) -> None:
@@ -135,7 +141,7 @@ def test_logins_of_a_run_that_was_killed_are_audited_by_the_cookies_in_its_recor
 def test_a_row_without_its_structure_is_noticed_by_readers_and_by_the_audit(tmp_path: Path) -> None:
     first = some("POST", Fault.DANGLE, "/ledger/course?key")
     with FakePlatform(first) as platform:
-        code, result = run(platform, tmp_path, "--stores", "course")
+        code, result = run(platform, tmp_path, "--stores", "course", seconds=1.0)
     course = result["stores"]["course"]
     assert code == 1
     assert course["dangling_keys"] == course["lost_keys"] == sorted(platform.dangling)

@@ -133,7 +133,8 @@ def keep_waiting_connections(pid: int) -> None:
     """Have a socket that stops listening hand over what waits at it to the one that listens instead.
 
     Caddy listens anew with each configuration, and would otherwise reset the connections that it had not accepted yet:
-    with a processor that is busy, 45 of 2500 requests in 120 loads, and none like this. Kernels before 5.14 cannot.
+    with a processor that is busy, 45 of 2500 requests in 120 loads, and 1 of 13,700 in 600 like this. Kernels before
+    5.14 cannot.
     """
 
     with contextlib.suppress(OSError):

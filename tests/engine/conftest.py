@@ -10,14 +10,4 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-
-def _find_collection() -> None:
-    """Make `ansible_collections.tutorops.scale` mean this checkout, also beside an installed `ansible` package."""
-    import ansible_collections  # type: ignore[import-untyped]
-
-    folder = Path(__file__).resolve().parents[2] / ".ansible" / "collections" / "ansible_collections"
-    if str(folder) not in ansible_collections.__path__:
-        ansible_collections.__path__ = [str(folder), *ansible_collections.__path__]
-
-
-_find_collection()
+import collection  # noqa: F401

@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import conftest  # noqa: F401  finds the collection
+import collection  # noqa: F401
 from ansible_collections.tutorops.scale.plugins.module_utils.cutover import Limits
 from opened import open_store
 from platform_double import FileDoor

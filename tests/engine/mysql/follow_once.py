@@ -10,7 +10,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import conftest  # noqa: F401 finds the collection
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import collection  # noqa: F401
 from ansible_collections.tutorops.scale.plugins.module_utils.stores.mysql import MysqlStore
 from relay import RelayDoor
 

@@ -53,35 +53,25 @@ def merge(text: str, wanted: Settings, first: Settings | None = None) -> str:
     if MARK not in text:
         lines = [MARK, "# Redis writes this file, too, as after a failover: what the role does not set is left alone."]
         return "\n".join([*lines, *_written({**(first or {}), **wanted})]) + "\n"
+    found = _found(text)
+    stays = {name for name, value in wanted.items() if _as_wanted(found.get(name, []), value)}
     kept: list[str] = []
-    missing = dict(wanted)
+    missing = {name: value for name, value in wanted.items() if name not in stays}
     for line in text.splitlines():
-        name, value = parse(line)
-        if name not in wanted:
+        name, _ = parse(line)
+        if name not in wanted or name in stays:
             kept.append(line)
         elif name in missing:
-            values = _values(missing.pop(name))
             # The other lines of a setting that stands more than once follow with the first one.
-            if len(values) == 1 and same(value, values[0]):
-                kept.append(line)
-            else:
-                kept += [_line(name, each) for each in values]
+            kept += [_line(name, each) for each in _values(missing.pop(name))]
     kept += _written(missing)
     return "\n".join(kept) + "\n"
 
 
 def differing(text: str, wanted: Settings) -> list[str]:
     """The settings that a file does not have as they are wanted."""
-    found: dict[str, list[str]] = {}
-    for line in text.splitlines():
-        name, value = parse(line)
-        if name:
-            found.setdefault(name, []).append(value)
-    return [
-        name
-        for name, value in wanted.items()
-        if sorted(map(normal, found.get(name, []))) != sorted(map(normal, _values(value)))
-    ]
+    found = _found(text)
+    return [name for name, value in wanted.items() if not _as_wanted(found.get(name, []), value)]
 
 
 def tell(server: Server, wanted: Settings, dry: bool = False) -> Told:
@@ -126,6 +116,23 @@ def normal(value: str) -> str:
     text = " ".join(value.split())
     size = _SIZE.match(text.lower())
     return str(int(size[1]) * _UNITS[size[2] or ""]) if size else text
+
+
+def _found(text: str) -> dict[str, list[str]]:
+    """What stands in a file, by its name."""
+    found: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        name, value = parse(line)
+        if name:
+            found.setdefault(name, []).append(value)
+    return found
+
+
+def _as_wanted(found: Sequence[str], value: str | Sequence[str]) -> bool:
+    """Whether the lines of a setting say what is wanted. Redis breaks what it keeps in one, like `save`, into several."""
+    if isinstance(value, str):
+        return bool(found) and same(" ".join(found), value)
+    return sorted(map(normal, found)) == sorted(map(normal, value))
 
 
 def _values(value: str | Sequence[str]) -> list[str]:

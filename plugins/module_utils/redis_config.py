@@ -129,7 +129,7 @@ def _found(text: str) -> dict[str, list[str]]:
 
 
 def _as_wanted(found: Sequence[str], value: str | Sequence[str]) -> bool:
-    """Whether the lines of a setting say what is wanted. Redis breaks what it keeps in one, like `save`, into several."""
+    """Whether the lines of a setting say what is wanted. Redis breaks what it keeps in one, as `save`, into several."""
     if isinstance(value, str):
         return bool(found) and same(" ".join(found), value)
     return sorted(map(normal, found)) == sorted(map(normal, value))

@@ -141,6 +141,14 @@ def test_tutor_runs_the_store_no_more_but_its_data_stay(store: str) -> None:
     assert app.file(f"/home/tutor/.local/share/tutor/data/{store}/{KEPT[store]}").exists
 
 
+def test_what_the_attach_found_is_on_record() -> None:
+    record = host(APP).file("/var/lib/tutorops/tutor/attached.json")
+    assert record.mode == 0o600
+    found = json.loads(record.content_string)
+    assert found["stores"] == sorted(STORES)
+    assert {f"{store.upper()}_HOST" for store in STORES} <= {*found["set"], *found["unset"]}
+
+
 @pytest.mark.parametrize("site", ["lms.test", "studio.lms.test", "notes.lms.test"])
 def test_the_platform_answers(site: str) -> None:
     status = host(APP).check_output(

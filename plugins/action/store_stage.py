@@ -1,18 +1,20 @@
 # Copyright: (c) 2026, Tutor Ops contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shows in the terminal how a stage gets on while it runs on the app server."""
+"""Shows in the terminal how a stage gets on while it runs on the app server, and records what came of it."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.tutorops.scale.plugins.plugin_utils.progress import progress_line
+from ansible_collections.tutorops.scale.plugins.plugin_utils.report import record_stage
 
 display = Display()
 
@@ -31,10 +33,31 @@ class ActionModule(ActionBase):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
         arguments = dict(self._task.args)
-        answer = self._ask(arguments, task_vars)
-        if not answer.get("running"):
-            return answer
-        return self._follow(arguments, answer, task_vars)
+        answer: dict[str, Any] = {"failed": True, "msg": "the app server could not be reached"}
+        try:
+            answer = self._ask(arguments, task_vars)
+            if answer.get("running"):
+                answer = self._follow(arguments, answer, task_vars)
+        finally:
+            self._record(arguments, answer)
+        return answer
+
+    def _record(self, arguments: dict[str, Any], answer: dict[str, Any]) -> None:
+        """Keep it on the controller; that changes nothing on the managed systems."""
+        report = arguments.get("report")
+        if not report or self._task.check_mode:
+            return
+        folder = Path(report["directory"]).expanduser() / report["run"]
+        try:
+            record_stage(folder, arguments["store"], arguments["stage"], answer)
+        except (OSError, ValueError) as problem:
+            why = (
+                f"the report below {folder} cannot be written ({problem}): set offload_report_dir to a folder that can"
+            )
+            if answer.get("failed"):
+                display.warning(why)
+            else:
+                answer.update(failed=True, msg=why)
 
     def _follow(self, arguments: dict[str, Any], answer: dict[str, Any], task_vars: Any) -> dict[str, Any]:
         title = f"{arguments['store']} {arguments['stage']}"

@@ -43,6 +43,20 @@ options:
     description: Bounds of a flip, in seconds, that override those in the store's settings, such as C(hold_seconds).
     type: dict
     default: {}
+  report:
+    description:
+      - Where the controller records what came of the stage, as C(report.json) and, for a person to read,
+        C(report.html). Their owner alone can read them. What stages return holds no secret.
+    type: dict
+    suboptions:
+      directory:
+        description: Folder that holds the reports of all runs; made when it is missing.
+        type: path
+        required: true
+      run:
+        description: Name of the run, used as the name of its folder.
+        type: str
+        required: true
   interval:
     description: Seconds between two lines of progress.
     type: float
@@ -132,6 +146,10 @@ ARGUMENTS = {
     "again": {"type": "bool", "default": False},
     "attempts": {"type": "int", "default": 10},
     "limits": {"type": "dict", "default": {}},
+    "report": {
+        "type": "dict",
+        "options": {"directory": {"type": "path", "required": True}, "run": {"type": "str", "required": True}},
+    },
     "interval": {"type": "float", "default": 5.0},
     "join_only": {"type": "bool", "default": False},
 }

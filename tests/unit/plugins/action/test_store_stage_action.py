@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -115,3 +117,39 @@ def test_it_gives_up_waiting_but_not_the_stage(told: list[str], answers: list[An
     answer = Stage(*answers, timeout=20).run(task_vars={})
     assert answer["failed"] and not answer["changed"]
     assert "goes on by itself on the app server: run the same playbook again" in answer["msg"]
+
+
+def reported(folder: Path) -> list[dict[str, Any]]:
+    report = json.loads((folder / "r1" / "report.json").read_text())
+    return list(report["stores"]["mysql"]["stages"])
+
+
+@pytest.mark.parametrize("answer", [ENDED, {"failed": True, "msg": "no room"}], ids=["worked", "failed"])
+def test_what_came_of_it_is_recorded(told: list[str], tmp_path: Path, answer: dict[str, Any]) -> None:
+    Stage(answer, report={"directory": str(tmp_path), "run": "r1"}).run(task_vars={})
+    (line,) = reported(tmp_path)
+    assert (line["stage"], line["ok"], line["error"]) == ("follow", "failed" not in answer, answer.get("msg"))
+
+
+def test_a_host_that_was_never_there_is_recorded(told: list[str], tmp_path: Path) -> None:
+    with pytest.raises(AnsibleConnectionFailure):
+        Stage(LOST, report={"directory": str(tmp_path), "run": "r1"}).run(task_vars={})
+    assert reported(tmp_path)[0]["error"] == "the app server could not be reached"
+
+
+def test_a_prediction_is_not_recorded(told: list[str], tmp_path: Path) -> None:
+    stage = Stage({"changed": True, "msg": "would run"}, report={"directory": str(tmp_path), "run": "r1"})
+    stage._task.check_mode = True
+    stage.run(task_vars={})
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_report_that_cannot_be_written_fails_what_worked_and_hides_no_failure(
+    told: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    report = {"directory": str(tmp_path / "file"), "run": "r1"}
+    answer = Stage(ENDED, report=report).run(task_vars={})
+    assert answer["failed"] and "offload_report_dir" in answer["msg"]
+    answer = Stage({"failed": True, "msg": "no room"}, report=report).run(task_vars={})
+    assert answer["msg"] == "no room" and "offload_report_dir" in told[-1]

@@ -3,8 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-from ansible_collections.tutorops.scale.plugins.filter.stage_outcome import stage_outcome
-from ansible_collections.tutorops.scale.plugins.module_utils.report import add_stage, page
+import json
+from pathlib import Path
+
+from ansible_collections.tutorops.scale.plugins.plugin_utils.report import add_stage, outcome_of, page, record_stage
 
 STARTED, ENDED = "2026-11-23T12:00:00+00:00", "2026-11-23T12:00:02.500000+00:00"
 
@@ -45,5 +47,17 @@ def test_page_escapes_what_it_shows() -> None:
 
 
 def test_outcome_of_a_failed_task_carries_its_message() -> None:
-    assert stage_outcome({"failed": True, "msg": "no room"})["error"] == "no room"
-    assert stage_outcome({"changed": True, "result": {"a": 1}})["ok"] is True
+    assert outcome_of({"failed": True, "msg": "no room"})["error"] == "no room"
+    assert outcome_of({"changed": True, "result": {"a": 1}})["ok"] is True
+
+
+def test_a_run_s_stages_are_gathered_where_only_the_owner_reads(tmp_path: Path) -> None:
+    folder = tmp_path / "reports" / "r1"
+    record_stage(folder, "mysql", "follow", {"changed": True, "result": {"bytes": 3}})
+    record_stage(folder, "redis", "follow", {"failed": True, "msg": "no room"})
+    report = json.loads((folder / "report.json").read_text())
+    assert report["run"] == "r1"
+    assert [report["stores"][store]["stages"][0]["ok"] for store in ("mysql", "redis")] == [True, False]
+    assert "no room" in (folder / "report.html").read_text()
+    modes = [path.stat().st_mode & 0o777 for path in (folder, folder / "report.json", folder / "report.html")]
+    assert modes == [0o700, 0o600, 0o600]

@@ -6,9 +6,13 @@
 from __future__ import annotations
 
 import html
+import json
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
+
+from ansible_collections.tutorops.scale.plugins.module_utils.paths import write_file
 
 #: The summary of a store: where each figure comes from, as (stage, path into the stage's result).
 SUMMARY: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -18,6 +22,32 @@ SUMMARY: dict[str, tuple[str, tuple[str, ...]]] = {
     "stall_seconds": ("cutover", ("flip", "hold_seconds")),
     "compared": ("compare", ("equal",)),
 }
+
+
+def record_stage(folder: Path, store: str, stage: str, result: Mapping[str, Any]) -> None:
+    """Add a stage, by the result of its task, to the report in a run's folder, which only its owner may read.
+
+    Raises OSError and ValueError where that cannot be read or written.
+    """
+    path = folder / "report.json"
+    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    report = add_stage(before, folder.name, store, stage, outcome_of(result))
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_file(path, json.dumps(report, indent=2, sort_keys=True) + "\n")
+    write_file(folder / "report.html", page(report))
+
+
+def outcome_of(result: Mapping[str, Any]) -> dict[str, Any]:
+    """What a report keeps of the result of a stage's task."""
+    failed = bool(result.get("failed"))
+    return {
+        "ok": not failed,
+        "changed": bool(result.get("changed")),
+        "error": str(result.get("msg") or "the stage failed") if failed else None,
+        "started": result.get("started"),
+        "ended": result.get("ended"),
+        "result": result.get("result") or {},
+    }
 
 
 def add_stage(

@@ -27,6 +27,10 @@ options:
       - Settings by name; a list for one that stands more than once. A Sentinel's have names of two words.
     type: dict
     required: true
+  secret_settings:
+    description: More of O(settings), whose values are shown and logged nowhere.
+    type: dict
+    default: {}
   first:
     description: Settings that are only put into a file that is written for the first time.
     type: dict
@@ -154,7 +158,7 @@ def load_users(connection, path, dry):
 def converge(module):
     """Bring file and server about; returns what the module returns."""
     options, dry = module.params, module.check_mode
-    path, wanted = options["path"], options["settings"]
+    path, wanted = options["path"], {**options["settings"], **options["secret_settings"]}
     told = Told()
     connection = connect(options)
     if connection is not None:
@@ -187,6 +191,7 @@ def main():
         argument_spec=dict(
             path={"type": "path", "required": True},
             settings={"type": "dict", "required": True},
+            secret_settings={"type": "dict", "default": {}, "no_log": True},
             first={"type": "dict", "default": {}},
             acl_file={"type": "path"},
             address={"type": "str"},
@@ -198,13 +203,11 @@ def main():
         add_file_common_args=True,
         supports_check_mode=True,
     )
-    for name in ("settings", "first"):
+    for name in ("settings", "secret_settings", "first"):
         module.params[name] = {
             key: [str(one) for one in value] if isinstance(value, list) else str(value)
             for key, value in module.params[name].items()
         }
-        secrets = (value for key, value in module.params[name].items() if key.endswith(("auth", "-pass")))
-        module.no_log_values.update(secrets)
     try:
         module.exit_json(**converge(module))
     except (StoreError, OSError) as problem:

@@ -20,7 +20,7 @@ def tutor_of(site: Site) -> dict[str, Any]:
     return {
         "settings": yaml.safe_load(site.inside(site.app, "cat", f"{ROOT}/config.yml")),
         "rendered": dict(reversed(line.split()) for line in files.splitlines()),
-        "plugins": site.tutor("plugins", "list", "--enabled-only"),
+        "plugins": site.tutor("plugins", "list"),
         "containers": {one["Name"]: (one["Config"]["Image"], one["Config"]["Cmd"]) for one in inspected},
     }
 

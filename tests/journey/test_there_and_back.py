@@ -15,7 +15,7 @@ ROOT = "/home/tutor/.local/share/tutor"
 
 def tutor_of(site: Site) -> dict[str, Any]:
     """What an operator would call his Tutor: settings, what was rendered, plugins, and the containers."""
-    files = site.inside(site.app, "sh", "-c", f"cd {ROOT}/env && find . -type f | sort | xargs sha256sum")
+    files = site.inside(site.app, "sh", "-c", f"cd {ROOT}/env && find . -type f ! -name '*.pyc' | sort | xargs sha256sum")
     inspected = json.loads(site.inside(site.app, "docker", "inspect", *sorted(site.containers())))
     return {
         "settings": yaml.safe_load(site.inside(site.app, "cat", f"{ROOT}/config.yml")),
@@ -50,6 +50,7 @@ def test_clusters_come_back_after_all_members_were_down(site: Site, found: dict[
 
 
 def test_a_detached_tutor_is_what_was_found(site: Site, found: dict[str, Any]) -> None:
+    site.playbook("offload.yml")
     with site.traffic("detach") as traffic:
         site.playbook("rollback.yml")
         written = {ledger: site.write(ledger) for store in site.stores for ledger in store.ledgers[:1]}

@@ -180,6 +180,13 @@ class Firewall:
             if deleted.code not in (0, 127) and "No such file or directory" not in deleted.error:
                 raise FirewallError(f"table inet {self._table} cannot be removed: {deleted.error.strip()}.")
             apply(report.files)
+        if self._unit.exists() and not any(one != self._file for one in self._folder.glob("*.nft")):
+            # It was the last table.
+            report.steps.append(f"{UNIT} is removed")
+            if not check:
+                self._do("systemctl", "disable", "--now", UNIT)
+                self._unit.unlink()
+                self._do("systemctl", "daemon-reload")
         return report
 
     def _wanted(self, text: str) -> list[Wanted]:

@@ -60,7 +60,9 @@ class Host:
                 return Done(1, "", "Error: No such file or directory")
             self.kernel = ""
         elif words == "systemctl daemon-reload":
-            self.loaded = self.unit.stat().st_mtime_ns
+            self.loaded = self.unit.stat().st_mtime_ns if self.unit.exists() else 0
+        elif words == "systemctl disable --now tutorops-firewall.service":
+            self.enabled = self.active = False
         elif words == "systemctl enable tutorops-firewall.service":
             self.enabled = True
         elif words == "systemctl start tutorops-firewall.service":
@@ -82,6 +84,9 @@ ALL = [
     "systemctl enable tutorops-firewall.service",
     "systemctl start tutorops-firewall.service",
 ]
+
+
+RETIRED = ["systemctl disable --now tutorops-firewall.service", "systemctl daemon-reload"]
 
 
 def test_it_is_made_once_and_looked_at_ever_after(host: Host) -> None:
@@ -183,11 +188,27 @@ def test_it_is_taken_away(host: Host) -> None:
     host.calls()
     assert host.firewall.open(check=True).changed and host.kernel and host.calls() == []
     assert host.firewall.open(check=False).changed
-    assert host.calls() == ["nft delete table inet tutorops_mysql"] and not host.kernel and not host.file.exists()
+    assert host.calls() == ["nft delete table inet tutorops_mysql", *RETIRED]
+    assert not host.kernel and not host.file.exists() and not host.unit.exists() and not host.enabled
     assert not host.firewall.open(check=False).changed and host.calls() == []
     host.firewall.guard(RULES, check=False)
     host.kernel = ""  # a run that broke off in between
     assert host.firewall.open(check=False).changed and not host.file.exists()
+
+
+def test_the_unit_stays_while_another_table_is_left(host: Host) -> None:
+    host.firewall.guard(RULES, check=False)
+    other = host.file.with_name("redis.nft")
+    other.write_text("")
+    host.calls()
+    host.firewall.open(check=False)
+    assert host.calls() == ["nft delete table inet tutorops_mysql"] and host.enabled
+    other.unlink()
+    host.broken = "systemctl disable"
+    with pytest.raises(FirewallError, match="failed: it is broken"):
+        host.firewall.open(check=False)
+    host.broken = ""
+    assert host.firewall.open(check=False).steps == ["tutorops-firewall.service is removed"] and not host.unit.exists()
 
 
 def test_a_table_that_cannot_be_removed_stays_known(host: Host) -> None:

@@ -26,6 +26,8 @@ from .stores.base import StoreError, Unreachable
 LEAST_REPLICAS = 1
 REPLICA_LAG = 5
 _REPLICA_SECONDS = 10.0
+#: A Sentinel has an earlier primary follow after it has seen it for 8 s; then that has to copy what it lacks.
+_CONVERSION_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,7 @@ class Group:
             server.keep()
         if found.open:
             changed |= self.sentinels.watch(leader)
+            changed |= self._await_converted(leader)
         return changed
 
     def restart(self, names: Iterable[str], seconds: float) -> None:
@@ -200,6 +203,28 @@ class Group:
             return False
         followed = {(one.host, one.port) for one in known.values()}
         return any((one.address, one.port) in followed for one in self.members.all if one.name not in known)
+
+    def _await_converted(self, leader: Member) -> bool:
+        """Leave an earlier primary that is back to the Sentinels, who know of the election; says whether there was one.
+
+        It has no replica by then, so it takes no writes.
+        """
+        back = [
+            one.name
+            for one in self.members.states()
+            if one.replication is not None and one.replication.master and one.name != leader.name
+        ]
+
+        def converted() -> bool:
+            states = {one.name: one.replication for one in self.members.states()}
+            return all((now := states[name]) is not None and not now.master and now.link_up for name in back)
+
+        self._await(
+            converted,
+            _CONVERSION_SECONDS,
+            f"{', '.join(back)} is a primary beside {leader.name}, and no Sentinel has it follow: see their logs",
+        )
+        return bool(back)
 
     def _await_replica(self, server: Server) -> None:
         self._await(

@@ -26,6 +26,8 @@ from .tutor_workers_plugin import PLUGIN, Record, read_record
 FILTERS_SINCE = (18, 2, 0)
 #: A container younger than this has workers that have not grown to their size yet.
 YOUNG_SECONDS = 3600.0
+#: How long a container may be without a worker: one that ended, or has not begun yet.
+FORK_SECONDS = 20.0
 #: Workers of uWSGI while config.yml names no number; the same in every supported Tutor.
 TUTORS_OWN = 2
 
@@ -84,11 +86,19 @@ def obstacle(name: str, version: Sequence[int], command: Sequence[str]) -> str:
 class Finder:
     """Looks at one platform; reads only."""
 
-    def __init__(self, tutor: Tutor, policy: Policy, proc: Path = PROC, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        tutor: Tutor,
+        policy: Policy,
+        proc: Path = PROC,
+        now: Callable[[], float] = time.time,
+        wait: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._tutor = tutor
         self._policy = policy
         self._proc = proc
         self._now = now
+        self._wait = wait
 
     def find(self) -> Found:
         """Look at everything."""
@@ -104,7 +114,7 @@ class Finder:
             usual = self._tutor.values([kind.setting for kind in KINDS.values() if kind.web])
             record = self._record(config)
             instances = self._instances()
-        table = processes({one.id for one in instances}, self._proc)
+        table = self._processes(instances)
         count = cores()
         services = {
             name: self._service(name, instances, table, definitions[name], config, usual, record, count)
@@ -143,6 +153,19 @@ class Finder:
             parse_instances(self._tutor.docker("inspect", "--type=container", *ids, check=False).stdout) if ids else []
         )
         return [one for one in found if one.running]
+
+    def _processes(self, instances: Sequence[Instance]) -> list[Process]:
+        """The processes of the containers, those of each service that is scaled among them.
+
+        A worker of Celery ends after so many tasks, and until the next one is forked a service may have none.
+        """
+        scaled = [one for one in instances if one.service in KINDS]
+        ends = self._now() + FORK_SECONDS
+        while True:
+            table = processes({one.id for one in instances}, self._proc)
+            if all(look(one, table, self._proc).workers for one in scaled) or self._now() >= ends:
+                return table
+            self._wait(0.2)
 
     def _service(
         self,

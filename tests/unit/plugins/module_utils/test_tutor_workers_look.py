@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ansible_collections.tutorops.scale.plugins.module_utils.roll_state import Instance
+from ansible_collections.tutorops.scale.plugins.module_utils.tutor_workers_find import FORK_SECONDS, Finder, Policy
 from ansible_collections.tutorops.scale.plugins.module_utils.tutor_workers_look import (
     Memory,
     by_service,
@@ -99,3 +100,29 @@ def test_memory_of_services_is_that_of_their_containers_alone(tmp_path: Path) ->
     table = processes({LMS}, tmp_path)
     assert by_service([instance(LMS, "lms", 10)], table) == {"lms": 150 * 1024}
     assert memory(tmp_path) == Memory(16000 * 1024, 9000 * 1024)
+
+
+def test_a_service_whose_worker_has_just_ended_is_waited_for(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    celery = instance(WORKER, "lms-worker", 10, "celery", "worker")
+    waited: list[float] = []
+
+    def fork(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 3:
+            world.process(11, 10, WORKER, "/openedx/venv/bin/python3", 70)
+
+    world.process(10, 1, WORKER, "/openedx/venv/bin/python3", 90)
+    finder = Finder(None, Policy(), tmp_path, lambda: sum(waited), fork)  # type: ignore[arg-type]
+    assert look(celery, finder._processes([celery]), tmp_path).workers == (11,)
+    assert len(waited) == 3
+
+
+def test_a_service_without_workers_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    celery = instance(WORKER, "lms-worker", 10, "celery", "worker")
+    waited: list[float] = []
+    world.process(10, 1, WORKER, "/openedx/venv/bin/python3", 90)
+    finder = Finder(None, Policy(), tmp_path, lambda: sum(waited), waited.append)  # type: ignore[arg-type]
+    assert not look(celery, finder._processes([celery]), tmp_path).workers
+    assert sum(waited) >= FORK_SECONDS

@@ -15,7 +15,8 @@ ROOT = "/home/tutor/.local/share/tutor"
 
 def tutor_of(site: Site) -> dict[str, Any]:
     """What an operator would call his Tutor: settings, what was rendered, plugins, and the containers."""
-    files = site.inside(site.app, "sh", "-c", f"cd {ROOT}/env && find . -type f ! -name '*.pyc' | sort | xargs sha256sum")
+    rendered = f"cd {ROOT}/env && find . -type f ! -name '*.pyc' | sort | xargs sha256sum"
+    files = site.inside(site.app, "sh", "-c", rendered)
     inspected = json.loads(site.inside(site.app, "docker", "inspect", *sorted(site.containers())))
     return {
         "settings": yaml.safe_load(site.inside(site.app, "cat", f"{ROOT}/config.yml")),

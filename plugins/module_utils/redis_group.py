@@ -126,12 +126,15 @@ class Group:
             return False
         leader = self.members.named(found.leader)
         changed = False
+        back: list[str] = []
         for state in found.states:
             if state.replication is None or state.name == leader.name:
                 continue
             server = self.members.server(self.members.named(state.name))
             here = (state.replication.host, state.replication.port)
-            if not state.replication.master and here != (leader.address, leader.port):
+            if state.replication.master:
+                back.append(state.name)
+            elif here != (leader.address, leader.port):
                 changed |= server.follow((leader.address, leader.port))
             if found.open and state.fenced:
                 server.lift_fence(LEAST_REPLICAS, REPLICA_LAG)
@@ -142,7 +145,9 @@ class Group:
             server.keep()
         if found.open:
             changed |= self.sentinels.watch(leader)
-            changed |= self._await_converted(leader)
+            if back:
+                self._await_converted(back, leader.name)
+                changed = True
         return changed
 
     def restart(self, names: Iterable[str], seconds: float) -> None:
@@ -204,27 +209,21 @@ class Group:
         followed = {(one.host, one.port) for one in known.values()}
         return any((one.address, one.port) in followed for one in self.members.all if one.name not in known)
 
-    def _await_converted(self, leader: Member) -> bool:
-        """Leave an earlier primary that is back to the Sentinels, who know of the election; says whether there was one.
+    def _await_converted(self, names: Sequence[str], leader: str) -> None:
+        """Leave earlier primaries that are back to the Sentinels, who know of the election.
 
-        It has no replica by then, so it takes no writes.
+        They have no replica by then, so they take no writes.
         """
-        back = [
-            one.name
-            for one in self.members.states()
-            if one.replication is not None and one.replication.master and one.name != leader.name
-        ]
 
         def converted() -> bool:
-            states = {one.name: one.replication for one in self.members.states()}
-            return all((now := states[name]) is not None and not now.master and now.link_up for name in back)
+            states = [one for one in self.members.states() if one.name in names]
+            return all(one.replication is not None and one.replication.link_up for one in states)
 
         self._await(
             converted,
             _CONVERSION_SECONDS,
-            f"{', '.join(back)} is a primary beside {leader.name}, and no Sentinel has it follow: see their logs",
+            f"{', '.join(names)} is a primary beside {leader}, and no Sentinel has it follow: see their logs",
         )
-        return bool(back)
 
     def _await_replica(self, server: Server) -> None:
         self._await(

@@ -35,7 +35,6 @@ def found(site: Site) -> dict[str, Any]:
 def test_clusters_come_back_after_all_members_were_down(site: Site, found: dict[str, Any]) -> None:
     site.playbook("offload.yml")
     written = {ledger: site.write(ledger) for store in site.stores for ledger in store.ledgers[:1]}
-    # Redis answers before its disk has it, for a second at most.
     wait_until(lambda: all(site.whole(one) for one in site.stores), "every member is there", 60)
     subprocess.run(["docker", "kill", *site.settings.data], check=True, capture_output=True)
     subprocess.run(["docker", "start", *site.settings.data], check=True, capture_output=True)
@@ -45,6 +44,7 @@ def test_clusters_come_back_after_all_members_were_down(site: Site, found: dict[
     for store in site.stores:
         site.only_writable(store, "cluster")
     lost = [ledger for ledger, key in written.items() if not site.finds(key, ledger)]
+    # Redis answers before its disk has it, for a second at most.
     assert set(lost) <= {"redis"}, lost
     again = site.playbook("recover.yml").stdout
     assert again.count("changed=0 ") == len(site.settings.hosts), again[-1500:]
